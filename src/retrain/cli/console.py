@@ -1,0 +1,54 @@
+"""Where news, bars and tables go: stderr, so that stdout holds results alone."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from retrain.progress import Advance
+
+MINIMUM_WIDTH = 12
+
+
+class Terminal:
+    """A Reporter for people; bars only where one watches."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self._console.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """Print one line that stands out."""
+        self._console.print(text, markup=False, style="yellow")
+
+    @contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Advance]:
+        """Show a bar that vanishes when done."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        shown = self._console.is_terminal and total > 0
+        with Progress(
+            *columns, console=self._console, transient=True, disable=not shown
+        ) as progress:
+            task = progress.add_task(label, total=total)
+            yield lambda count: progress.advance(task, count)
+
+    def table(self, columns: Sequence[str]) -> Callable[[Sequence[str]], None]:
+        """Print rows as they come, right-aligned, the first column left-aligned."""
+        widths = [max(MINIMUM_WIDTH, len(name) + 2) for name in columns]
+
+        def row(cells: Sequence[str]) -> None:
+            first = f"{cells[0]:<{widths[0]}}"
+            rest = (f"{cell:>{width}}" for cell, width in zip(cells[1:], widths[1:], strict=True))
+            self.say("  " + first + "".join(rest))
+
+        row(columns)
+        return row

@@ -1,0 +1,92 @@
+"""The command line: commands are registered here, errors become one line and an exit code."""
+
+import os
+import signal
+import sys
+import traceback
+import warnings
+from types import FrameType
+from typing import NoReturn
+
+import click
+import typer
+
+from retrain.cli import guess, guess_dir, train, weights
+from retrain.errors import RetrainError, Terminated
+from retrain.version import VERSION
+
+EXIT_BUG, EXIT_USAGE, EXIT_MACHINE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 8, 130, 143
+
+app = typer.Typer(
+    name="retrain",
+    help="Turn a folder of pictures into an image classifier.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.command)
+app.command("guess")(guess.command)
+app.command("guess-dir")(guess_dir.command)
+app.command("weights")(weights.command)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors."),
+) -> None:
+    """Turn a folder of pictures into an image classifier."""
+    if version:
+        typer.echo(f"retrain {VERSION}")
+        raise typer.Exit
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the code that the table in `docs/` promises."""
+    debug = "--debug" in sys.argv
+    if debug:  # anywhere on the line, as people type it
+        sys.argv = [sys.argv[0], *(arg for arg in sys.argv[1:] if arg != "--debug")]
+    _quiet_libraries(debug)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app(standalone_mode=False)
+        code = 0
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_USAGE
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except RetrainError as error:
+        code = _tell(str(error), error.exit_code, debug)
+    except (KeyboardInterrupt, click.Abort):
+        code = _tell("Interrupted. The same command starts again.", EXIT_INTERRUPTED, False)
+    except Terminated:
+        code = _tell("Terminated. The same command starts again.", EXIT_TERMINATED, False)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        kind = type(error).__name__
+        code = _tell(f"A bug, please report it: {kind}: {error} (--debug shows more)", 1, debug)
+    sys.exit(code)
+
+
+def _tell(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"retrain: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def _quiet_libraries(debug: bool) -> None:
+    for stream in (sys.stdout, sys.stderr):  # a file name may hold what the terminal cannot show
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if not debug:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        warnings.filterwarnings("ignore", module="PIL")

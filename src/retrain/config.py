@@ -1,0 +1,87 @@
+"""Every default of every stage stands here, once; the command line derives its options from it."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Fit = Literal["squash", "crop", "pad"]
+Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
+
+
+@dataclass(frozen=True)
+class PictureConfig:
+    """How pictures become pixels. `size` None: the backbone's own."""
+
+    size: int | None = None
+    fit: Fit = "squash"
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Which pictures are kept together, as a regular expression on their relative paths."""
+
+    group_by: str | None = None
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """`weights`: "imagenet", "none", or the path of a weights file."""
+
+    name: str = "auto"
+    weights: str = "imagenet"
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """The logistic regression on bottleneck features.
+
+    strengths: candidates for the L2 penalty on weights of standardised features, strongest
+        first; validation loss chooses.
+    """
+
+    strengths: tuple[float, ...] = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+    iterations: int = 200
+
+
+@dataclass(frozen=True)
+class FineTuneConfig:
+    """The last layer groups, trained with augmentation from the head's solution.
+
+    epochs: 0 leaves the head alone. patience: epochs without a better validation loss.
+    crop_area: smallest share of a picture that a random crop keeps.
+    """
+
+    epochs: int = 6
+    groups: int = 2
+    learning_rate: float = 1e-4
+    weight_decay: float = 1e-2
+    batch: int = 32
+    patience: int = 2
+    crop_area: float = 0.5
+    flip: bool = True
+    clip_norm: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All of a training. minutes: budget on a CPU, 0 for none."""
+
+    pictures: PictureConfig = field(default_factory=PictureConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
+    precision: Precision = "auto"
+    minutes: float = 30.0
+    seed: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the configuration as nested dicts, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class GuessConfig:
+    """batch: pictures that go through the network together. threads: None for one a core."""
+
+    batch: int = 16
+    threads: int | None = None

@@ -1,0 +1,66 @@
+"""The nouns of the data: a picture with its category, and the whole collection."""
+
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Side = Literal["train", "validation", "test"]
+SIDES: tuple[Side, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One picture of the user's, not read yet.
+
+    path: where it lies. name: its path relative to the data folder, "/" between parts.
+    side, group: as the user gave them, else None.
+    """
+
+    path: Path
+    name: str
+    category: str
+    side: Side | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that is left out, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All that a source found.
+
+    draw: the sides that may be filled by hashing; a side that the user filled is not drawn.
+    notes: what the user should know about the folder, a line each.
+    """
+
+    examples: tuple[Example, ...]
+    skipped: tuple[Skipped, ...] = ()
+    draw: tuple[Side, ...] = ("validation", "test")
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that decodes.
+
+    sha256: of the file's content, hex. key: the split keeps all pictures of one key together.
+    """
+
+    path: Path
+    name: str
+    category: str
+    sha256: str
+    key: str
+    side: Side | None = None
+
+
+def category_name(text: str) -> str:
+    """Return a category's identity: Unicode NFC, otherwise as the user wrote it."""
+    return unicodedata.normalize("NFC", text)

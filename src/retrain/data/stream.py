@@ -1,0 +1,81 @@
+"""Reads many pictures in parallel and in order, with no more than a batch in memory."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from retrain.data.images import WHOLE, BadPicture, PixelRules, Pixels, View, read_bytes, read_pixels
+from retrain.errors import DataError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
+def ordered(
+    function: Callable[[T], R], items: Iterable[T], ahead: int, threads: int | None = None
+) -> Iterator[R]:
+    """Map `function` over `items` in threads; results in order, at most `ahead` in flight.
+
+    Pillow decodes and resizes without Python's lock, so threads are enough.
+    """
+    with ThreadPoolExecutor(threads or cores()) as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def pixel_batches(
+    paths: Sequence[Path],
+    rules: PixelRules,
+    batch: int,
+    views: Sequence[View] | None = None,
+) -> Iterator[Pixels]:
+    """Yield the pictures as uint8 [<= batch, size, size, 3], in order.
+
+    Args:
+        paths: pictures that were checked before.
+        rules: size and fit.
+        batch: pictures in a batch; the last one may be smaller.
+        views: one a picture, for augmentation.
+
+    Raises:
+        DataError: a picture that was readable before no longer is.
+    """
+
+    def pixels(index: int) -> Pixels:
+        try:
+            view = views[index] if views else WHOLE
+            return read_pixels(read_bytes(paths[index]), rules, view)
+        except BadPicture as error:
+            raise DataError(
+                f"A picture changed while it was in use: {paths[index]}: {error}. Start again."
+            ) from error
+
+    gathered: list[Pixels] = []
+    for one in ordered(pixels, range(len(paths)), ahead=batch):
+        gathered.append(one)
+        if len(gathered) == batch:
+            yield np.stack(gathered)
+            gathered = []
+    if gathered:
+        yield np.stack(gathered)

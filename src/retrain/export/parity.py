@@ -1,0 +1,128 @@
+"""Compares every export with the Keras model, before anything is published."""
+
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from retrain.data.images import PixelRules, Pixels, decode, read_bytes, read_pixels
+from retrain.data.stream import pixel_batches
+from retrain.model.predict import BATCH, softmax
+
+Array = NDArray[np.float32]
+RunPixels = Callable[[Pixels], Array]
+RunFiles = Callable[[Sequence[bytes]], Array]
+
+PICTURES = 64  # compared at least, if there are so many
+PIXEL_TOLERANCE, PIXEL_MARGIN = 1e-3, 2e-3
+# TensorFlow's decoders and resampling differ from Pillow's by a level here and there.
+FILE_TOLERANCE, FILE_MARGIN = 1e-3, 0.1
+FILE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+LONGEST_SIDE = 1024  # of the re-encoded files
+
+
+def check_parity(
+    model: keras.Model,
+    temperature: float,
+    paths: Sequence[Path],
+    rules: PixelRules,
+    pixel_runs: Mapping[str, RunPixels],
+    run_files: RunFiles,
+) -> dict[str, Any]:
+    """Run the exports beside the Keras model.
+
+    Args:
+        model: float32, uint8 pixels to logits.
+        temperature: the exports divide logits by it.
+        paths: pictures to compare on; each is also re-encoded into one of FILE_FORMATS, in turn.
+        rules: size and fit.
+        pixel_runs: name of an export -> uint8 [n, h, w, 3] to probabilities [n, k]. The largest
+            difference counts.
+        run_files: files' contents to probabilities [n, k]. The median difference counts.
+
+    Returns:
+        JSON values: per export `pictures`, `max_difference`, `median_difference`,
+        `disagreements`, `passed`; and `passed` for all.
+    """
+
+    def reference(pixels: Pixels) -> Array:
+        return softmax(np.asarray(model.predict_on_batch(pixels)), temperature)
+
+    expected: list[Array] = []
+    answers: dict[str, list[Array]] = {name: [] for name in pixel_runs}
+    for pixels in pixel_batches(paths, rules, BATCH):
+        expected.append(reference(pixels))
+        for name, run in pixel_runs.items():
+            answers[name].append(run(pixels))
+    findings = {
+        name: compare(expected, answer, np.max, PIXEL_TOLERANCE, PIXEL_MARGIN)
+        for name, answer in answers.items()
+    }
+    findings["image_bytes"] = _check_files(reference, paths, rules, run_files)
+    return {**findings, "passed": all(finding["passed"] for finding in findings.values())}
+
+
+def compare(
+    expected: Sequence[Array],
+    answers: Sequence[Array],
+    judge: Callable[[Array], Any],
+    tolerance: float,
+    margin: float,
+) -> dict[str, Any]:
+    """Compare probabilities, batches of [n, k].
+
+    Args:
+        expected: of the Keras model.
+        answers: of an export.
+        judge: np.max or np.median of the pictures' largest differences.
+        tolerance: what `judge` may give at most.
+        margin: the best category must be the same wherever it leads by more than this.
+
+    Returns:
+        JSON values; differences are None where a value is not a number.
+    """
+    truth, found = np.concatenate(expected), np.concatenate(answers)
+    differences = np.abs(truth - found).max(axis=1)
+    ordered = np.sort(truth, axis=1)
+    clear = ordered[:, -1] - ordered[:, -2] > margin
+    disagreements = int((clear & (truth.argmax(axis=1) != found.argmax(axis=1))).sum())
+    return {
+        "pictures": len(truth),
+        "max_difference": _finite(np.max(differences)),
+        "median_difference": _finite(np.median(differences)),
+        "disagreements": disagreements,
+        "passed": bool(judge(differences) <= tolerance) and disagreements == 0,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _check_files(
+    reference: RunPixels, paths: Sequence[Path], rules: PixelRules, run_files: RunFiles
+) -> dict[str, Any]:
+    expected, answers = [], []
+    for start in range(0, len(paths), BATCH):
+        contents = [
+            _encoded(path, FILE_FORMATS[(start + i) % len(FILE_FORMATS)], rules)
+            for i, path in enumerate(paths[start : start + BATCH])
+        ]
+        pixels = np.stack([read_pixels(content, rules) for content in contents])
+        expected.append(reference(pixels))
+        answers.append(run_files(contents))
+    return compare(expected, answers, np.median, FILE_TOLERANCE, FILE_MARGIN)
+
+
+def _encoded(path: Path, file_format: str, rules: PixelRules) -> bytes:
+    image = decode(read_bytes(path), 2 * rules.size)
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BILINEAR)
+    buffer = io.BytesIO()
+    image.save(buffer, file_format)
+    return buffer.getvalue()

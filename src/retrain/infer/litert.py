@@ -1,0 +1,35 @@
+"""Runs `model.tflite` on the CPU; the engine of every guess."""
+
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from retrain.data.images import Pixels
+from retrain.errors import BundleError
+from retrain.infer.engine import Answer
+
+
+class LiteRT:
+    """An Engine on a LiteRT file."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        """Load the model.
+
+        Args:
+            path: of the file.
+            threads: that share one inference.
+
+        Raises:
+            BundleError: it is missing or damaged.
+        """
+        try:
+            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self._run = self._interpreter.get_signature_runner("serving_default")
+        except (ValueError, RuntimeError, OSError) as error:
+            raise BundleError(f"{path} cannot be read ({error}). Train again.") from error
+
+    def run(self, pixels: Pixels) -> Answer:
+        """Answer for uint8 [n, size, size, 3]; a new n costs a re-allocation."""
+        outputs = self._run(pixels=pixels)
+        return Answer(np.asarray(outputs["probabilities"]), np.asarray(outputs["features"]))

@@ -1,0 +1,34 @@
+"""Runs the SavedModel, through the signatures that any TensorFlow program would use."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from retrain.data.images import Pixels
+from retrain.infer.engine import Answer
+
+
+class SavedModel:
+    """An Engine on a SavedModel folder."""
+
+    def __init__(self, folder: Path, labels: Sequence[str]) -> None:
+        self._signatures = tf.saved_model.load(str(folder)).signatures
+        self._labels = [label.encode() for label in labels]
+
+    def run(self, pixels: Pixels) -> Answer:
+        """Answer for uint8 [n, size, size, 3]."""
+        batch = tf.constant(pixels)
+        return Answer(
+            self._signatures["pixels"](pixels=batch)["probabilities"].numpy(),
+            self._signatures["features"](pixels=batch)["features"].numpy(),
+        )
+
+    def run_files(self, contents: Sequence[bytes]) -> NDArray[np.float32]:
+        """Return probabilities float32 [n, k] in label order for whole picture files."""
+        answer = self._signatures["serving_default"](image_bytes=tf.constant(list(contents)))
+        classes, scores = answer["classes"].numpy(), answer["scores"].numpy()
+        by_label = [dict(zip(*row, strict=True)) for row in zip(classes, scores, strict=True)]
+        return np.array([[row[label] for label in self._labels] for row in by_label], np.float32)

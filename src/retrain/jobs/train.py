@@ -1,0 +1,390 @@
+"""A training, from a folder of pictures to a published model; reads like the way of the data."""
+
+import hashlib
+import importlib.metadata
+import math
+import platform
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from retrain.bundle import BundleFiles, Manifest
+from retrain.config import TrainConfig
+from retrain.data.check import check
+from retrain.data.images import PixelRules
+from retrain.data.records import SIDES, Picture, Side, Skipped
+from retrain.data.sources import open_data
+from retrain.data.split import assign, group_pattern
+from retrain.data.stream import cores
+from retrain.errors import ChecksFailed, DataError, MachineError
+from retrain.export.litert import export_litert
+from retrain.export.parity import PICTURES as PARITY_PICTURES
+from retrain.export.parity import check_parity
+from retrain.export.saved_model import export_saved_model
+from retrain.features import bottlenecks, seconds_per_picture
+from retrain.infer.litert import LiteRT
+from retrain.infer.savedmodel import SavedModel
+from retrain.metrics import Evaluation, evaluate
+from retrain.model.backbones import Backbone, input_size
+from retrain.model.build import add_head, build_backbone, copy_under
+from retrain.model.devices import dtype_policy_name, gpus
+from retrain.model.predict import predict_probabilities
+from retrain.model.weights import choose, obtain
+from retrain.progress import Reporter, counted, duration
+from retrain.train.fit import EpochRow
+from retrain.train.head import Head
+from retrain.train.stages import Budget, Labelled, fine_tune, train_head
+from retrain.version import VERSION
+from retrain.workspace import Workspace, write_csv, write_json, write_split
+
+FEW_PICTURES = 20  # a category; retrain.py warned below it too
+EXPORT_SECONDS = 25.0  # converting and reloading a small model, besides comparing pictures
+NEARLY_FULL = 1 << 20  # bytes left on a disk that counts as full
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training. evaluations: by side, None where the side has no pictures."""
+
+    run: Path
+    manifest: Manifest
+    evaluations: Mapping[Side, Evaluation | None]
+    skipped: Sequence[Skipped]
+    seconds: float
+
+
+def train(root: Path, config: TrainConfig, report: Reporter) -> Trained:
+    """Train on `root/data` and publish the model as `root/model`.
+
+    Args:
+        root: the workspace, tf_files.
+        config: everything that can be chosen.
+        report: hears what happens.
+
+    Raises:
+        DataError, WeightsError, MachineError, UsageError: see `errors.py`.
+        ChecksFailed: an export disagrees with the model; the run is kept, not published.
+    """
+    start = time.monotonic()
+    workspace = Workspace(root.absolute())
+    with workspace.lock():
+        keras.utils.set_random_seed(config.seed)
+        gpu = bool(gpus())
+        backbone, reason = choose(config.backbone.name, config.backbone.weights, gpu)
+        rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
+        report.say(f"Backbone: {backbone.name} at {rules.size} px ({reason}).")
+        data = _read_data(workspace, rules, config, report)
+        weights = obtain(backbone, config.backbone.weights, report.say)
+
+        run = workspace.new_run(backbone.name)
+        with _tidy(run):
+            _write_data(run, data, config)
+            network = build_backbone(backbone, rules.size, weights)
+            features = bottlenecks(data.pictures, network, rules, workspace.bottlenecks, report)
+            parts = data.by_side(features)
+            budget = Budget(seconds_per_picture(network, rules.size), _deadline(start, config, gpu))
+            model, kept = _fit(network, backbone, rules, data, parts, config, budget, run, report)
+            evaluations = {
+                side: evaluate(kept.probabilities[side], parts[side].labels, data.categories)
+                for side in SIDES[1:]
+            }
+            checks = _export(model, data, rules, run, budget, report)
+            manifest = Manifest(
+                run=run.name,
+                labels=data.categories,
+                backbone=backbone.name,
+                backbone_reason=reason,
+                weights=weights.source,
+                weights_sha256=weights.sha256,
+                size=rules.size,
+                fit=rules.fit,
+                scaling=backbone.scaling,
+                kept=kept.stage,
+                seed=config.seed,
+                data_fingerprint=data.fingerprint(),
+                metrics=_brief(evaluations),
+                checks=checks,
+                versions=_versions(),
+                precision=kept.policy,
+            )
+            _write_results(run, manifest, evaluations, kept.history)
+            shutil.rmtree(run / "checkpoints", ignore_errors=True)
+            write_json(run / "manifest.json", asdict(manifest))
+        _publish(workspace, run, checks)
+    return Trained(run, manifest, evaluations, data.skipped, time.monotonic() - start)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """All pictures, training first, then validation, then test, so that a side is a slice."""
+
+    pictures: Sequence[Picture]
+    categories: tuple[str, ...]
+    sides: Mapping[str, Side]
+    previous: Mapping[str, Side]
+    skipped: Sequence[Skipped]
+
+    def labels(self) -> NDArray[np.int64]:
+        index = {category: i for i, category in enumerate(self.categories)}
+        return np.array([index[picture.category] for picture in self.pictures], np.int64)
+
+    def by_side(self, features: NDArray[np.float32]) -> dict[Side, Labelled]:
+        counts = Counter(self.sides[picture.key] for picture in self.pictures)
+        labels, parts, start = self.labels(), {}, 0
+        for side in SIDES:
+            rows = slice(start, start + counts[side])
+            parts[side] = Labelled(self.pictures[rows], features[rows], labels[rows])
+            start = rows.stop
+        return parts
+
+    def fingerprint(self) -> str:
+        lines = sorted(f"{p.name}\t{p.category}\t{p.sha256}" for p in self.pictures)
+        return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def _read_data(
+    workspace: Workspace, rules: PixelRules, config: TrainConfig, report: Reporter
+) -> _Data:
+    """Find, decode and split the pictures; say what is odd about them."""
+    if config.split.group_by:
+        group_pattern(config.split.group_by)
+    dataset = open_data(workspace.data)
+    for note in dataset.notes:
+        report.warn(note)
+    with report.bar("checking pictures", len(dataset.examples)) as advance:
+        pictures, skipped = check(dataset, rules, config.split.group_by, advance)
+    for bad in skipped:
+        report.warn(f"Skipped {bad.name}: {bad.reason}")
+    previous = workspace.previous_sides()
+    sides = assign(pictures, previous, dataset.draw)
+    learnable = {p.category for p in pictures if sides[p.key] == "train"}
+    categories = tuple(sorted(learnable))
+    for category in sorted({p.category for p in pictures} - learnable):
+        report.warn(
+            f"Category {category!r} is left out: all its pictures are held back for validation "
+            "or test. Add some."
+        )
+    if len(categories) < 2:
+        found = f"only {categories[0]!r}" if categories else "none that can be read"
+        raise DataError(
+            f"Two categories with pictures are needed to tell apart. Received: {found} in "
+            f"{workspace.data}."
+        )
+    pictures = [p for p in pictures if p.category in learnable]
+    _report_twins(pictures, report)
+    pictures.sort(key=lambda p: (SIDES.index(sides[p.key]), p.name))
+    data = _Data(pictures, categories, sides, previous, skipped)
+    _report_counts(data, report)
+    return data
+
+
+def _report_twins(pictures: Sequence[Picture], report: Reporter) -> None:
+    """Warn of identical files that contradict each other or escape their group."""
+    first: dict[str, Picture] = {}
+    for picture in pictures:
+        twin = first.setdefault(picture.sha256, picture)
+        if twin.category != picture.category:
+            report.warn(f"The same picture in two categories: {twin.name} and {picture.name}.")
+        elif twin.key != picture.key:
+            report.warn(f"The same picture in two groups: {twin.name} and {picture.name}.")
+
+
+def _report_counts(data: _Data, report: Reporter) -> None:
+    counts = Counter((p.category, data.sides[p.key]) for p in data.pictures)
+    report.say(
+        f"{counted(len(data.pictures), 'picture')} in "
+        f"{counted(len(data.categories), 'category', 'categories')}, "
+        f"{counted(len(data.skipped), 'file')} skipped."
+    )
+    row = report.table(("category", *SIDES))
+    for category in data.categories:
+        row([category, *(str(counts[category, side]) for side in SIDES)])
+    for category in data.categories:
+        total = sum(counts[category, side] for side in SIDES)
+        if total < FEW_PICTURES:
+            report.warn(
+                f"Category {category!r} has {counted(total, 'picture')}; "
+                f"below {FEW_PICTURES} do not expect much."
+            )
+
+
+def _write_data(run: Path, data: _Data, config: TrainConfig) -> None:
+    (run / "checkpoints").mkdir()
+    write_split(run, data.pictures, data.sides, data.previous)
+    write_csv(run / "skipped.csv", ("path", "reason"), (astuple(bad) for bad in data.skipped))
+    write_json(run / "config.json", asdict(config))
+
+
+def _deadline(start: float, config: TrainConfig, gpu: bool) -> float:
+    """Return when fine-tuning must end, leaving time for the exports; a GPU has no budget."""
+    if gpu or config.minutes == 0:
+        return math.inf
+    return start + config.minutes * 60 - EXPORT_SECONDS
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The model that won. probabilities: on validation and test, [n, k]."""
+
+    stage: str
+    policy: str
+    probabilities: Mapping[Side, NDArray[np.float32]]
+    history: Sequence[EpochRow]
+
+
+def _fit(
+    network: keras.Model,
+    backbone: Backbone,
+    rules: PixelRules,
+    data: _Data,
+    parts: Mapping[Side, Labelled],
+    config: TrainConfig,
+    budget: Budget,
+    run: Path,
+    report: Reporter,
+) -> tuple[keras.Model, _Kept]:
+    """Train the head, fine-tune from it, and return the better by validation loss, float32."""
+    head, history = train_head(
+        parts["train"], parts["validation"], len(data.categories), config.head, report
+    )
+    model = add_head(network, head.kernel, head.bias)
+    policy = dtype_policy_name(config.precision)
+    tuned = fine_tune(
+        model,
+        backbone,
+        policy,
+        parts["train"],
+        parts["validation"],
+        head.valid_loss,
+        rules,
+        config.fine_tune,
+        config.seed,
+        budget,
+        run / "checkpoints" / "best.weights.h5",
+        report,
+    )
+    if tuned is None:
+        return model, _kept_head(head, parts, history)
+    tuned_model, fitted = tuned
+    history = (*history, *fitted.history)
+    if not fitted.improved:
+        report.say("Kept: the head alone; fine-tuning did not lower the validation loss.")
+        return model, _kept_head(head, parts, history)
+    verdict = f"validation loss {fitted.best_loss:.4f} against the head's {head.valid_loss:.4f}"
+    report.say(f"Kept: the fine-tuned model ({verdict}).")
+    if policy != "float32":
+        tuned_model = copy_under("float32", tuned_model, backbone, rules.size)
+    probabilities: dict[Side, NDArray[np.float32]] = {
+        side: predict_probabilities(tuned_model, [p.path for p in parts[side].pictures], rules)
+        for side in SIDES[1:]
+    }
+    return tuned_model, _Kept("fine_tune", policy, probabilities, history)
+
+
+def _kept_head(head: Head, parts: Mapping[Side, Labelled], history: Sequence[EpochRow]) -> _Kept:
+    probabilities = {side: head.probabilities(parts[side].features) for side in SIDES[1:]}
+    return _Kept("head", "float32", probabilities, history)
+
+
+def _export(
+    model: keras.Model,
+    data: _Data,
+    rules: PixelRules,
+    run: Path,
+    budget: Budget,
+    report: Reporter,
+) -> dict[str, Any]:
+    """Write the bundle's models and compare them with `model`; return parity's findings."""
+    held_out = [p.path for p in data.pictures if data.sides[p.key] == "validation"]
+    others = [p.path for p in data.pictures if data.sides[p.key] == "train"]
+    paths = held_out + others[: max(0, PARITY_PICTURES - len(held_out))]
+    seconds = EXPORT_SECONDS + 6 * budget.seconds_per_picture * len(paths)
+    report.say(
+        f"Exporting and comparing on {counted(len(paths), 'picture')}, about {duration(seconds)}."
+    )
+    files = BundleFiles(run)
+    (run / "labels.txt").write_text("".join(f"{c}\n" for c in data.categories), encoding="utf-8")
+    model.save(files.keras)
+    export_saved_model(model, data.categories, rules, 1.0, files.saved_model)
+    export_litert(model, rules, 1.0, files.litert)
+    saved = SavedModel(files.saved_model, data.categories)
+    litert = LiteRT(files.litert, cores())
+    runs = {
+        "pixels": lambda pixels: saved.run(pixels).probabilities,
+        "litert": lambda pixels: litert.run(pixels).probabilities,
+    }
+    return check_parity(model, 1.0, paths, rules, runs, saved.run_files)
+
+
+def _brief(evaluations: Mapping[Side, Evaluation | None]) -> dict[str, Any]:
+    names = ("pictures", "accuracy", "interval_95", "macro_f1", "log_loss")
+    return {
+        side: {name: scores.as_dict()[name] for name in names} if scores else None
+        for side, scores in evaluations.items()
+    }
+
+
+def _versions() -> dict[str, str]:
+    names = ("keras", "numpy", "pillow", "ai-edge-litert")
+    found = {name: importlib.metadata.version(name) for name in names}
+    return {
+        "retrain": VERSION,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        **found,
+    }
+
+
+def _write_results(
+    run: Path,
+    manifest: Manifest,
+    evaluations: Mapping[Side, Evaluation | None],
+    history: Sequence[EpochRow],
+) -> None:
+    header = tuple(entry.name for entry in fields(EpochRow))
+    rows = ([("" if cell is None else str(cell)) for cell in astuple(row)] for row in history)
+    write_csv(run / "history.csv", header, rows)
+    metrics: dict[str, Any] = {"categories": manifest.labels}
+    for side, scores in evaluations.items():
+        metrics[side] = scores.as_dict() if scores else None
+    write_json(run / "metrics.json", metrics)
+
+
+def _publish(workspace: Workspace, run: Path, checks: Mapping[str, Any]) -> None:
+    if not checks["passed"]:
+        failed = [name for name in checks if name != "passed" and not checks[name]["passed"]]
+        raise ChecksFailed(
+            f"The exports must agree with the trained model. Received: {', '.join(failed)} differ, "
+            f"see {run / 'manifest.json'}. The run is kept, the published model is as before."
+        )
+    workspace.publish(run)
+    workspace.drop_unfinished_runs()
+
+
+@contextmanager
+def _tidy(run: Path) -> Iterator[None]:
+    """Leave no half-written run behind a failure; name a full disk as such.
+
+    An interruption is no failure: its checkpoints stay.
+    """
+    try:
+        yield
+    except Exception as error:
+        full = shutil.disk_usage(run).free < NEARLY_FULL
+        shutil.rmtree(run, ignore_errors=True)
+        if full:  # TensorFlow and HDF5 hide it behind errors of their own
+            raise MachineError(
+                f"The disk is full: {run.parent}. Free some space and start again; the published "
+                "model is as before."
+            ) from error
+        raise

@@ -1,0 +1,124 @@
+"""Pure numbers: accuracy with its interval, F1, confusion, log loss. No files, no TensorFlow."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
+
+
+def log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Return the mean negative log probability of the true labels; NaN where there are none.
+
+    Args:
+        probabilities: float [n, k], rows sum to 1.
+        labels: int [n], indices of the true categories.
+    """
+    if len(labels) == 0:
+        return math.nan
+    true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(np.clip(true, 1e-7, 1.0)).mean())
+
+
+def error_rate(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Return the share of rows whose best guess is wrong; NaN where there are none."""
+    if len(labels) == 0:
+        return math.nan
+    return float((probabilities.argmax(axis=1) != labels).mean())
+
+
+def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+    """Return the 95 % score interval of a share (Wilson 1927), sane for 0, for all and for few.
+
+    >>> [round(bound, 3) for bound in wilson_interval(10, 10)]
+    [0.722, 1.0]
+    """
+    if total == 0:
+        return (0.0, 1.0)
+    share, z2 = correct / total, Z95 * Z95
+    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = Z95 / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
+    return (max(0.0, centre - half), min(1.0, centre + half))
+
+
+def confusion_matrix(
+    labels: NDArray[np.integer], guesses: NDArray[np.integer], categories: int
+) -> NDArray[np.int64]:
+    """Return int64 [k, k]: row = true category, column = guessed category."""
+    cells = labels.astype(np.int64) * categories + guesses
+    return np.bincount(cells, minlength=categories**2).reshape(categories, categories)
+
+
+@dataclass(frozen=True)
+class CategoryScore:
+    """One category's precision, recall and F1 (0..1) and its number of pictures."""
+
+    category: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good a model is on one side of the split. macro_f1: mean over categories seen there."""
+
+    pictures: int
+    accuracy: float
+    interval: tuple[float, float]
+    macro_f1: float
+    log_loss: float
+    categories: tuple[CategoryScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain lists, dicts and numbers, ready for JSON."""
+        return {
+            "pictures": self.pictures,
+            "accuracy": self.accuracy,
+            "interval_95": list(self.interval),
+            "macro_f1": self.macro_f1,
+            "log_loss": self.log_loss,
+            "categories": [vars(score) for score in self.categories],
+            "confusion": [list(row) for row in self.confusion],
+        }
+
+
+def evaluate(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], categories: Sequence[str]
+) -> Evaluation | None:
+    """Score probabilities float [n, k] against labels int [n]; None where n is 0."""
+    total = len(labels)
+    if total == 0:
+        return None
+    guesses = probabilities.argmax(axis=1)
+    confusion = confusion_matrix(labels, guesses, len(categories))
+    scores = tuple(_score(name, i, confusion) for i, name in enumerate(categories))
+    seen = [score.f1 for score in scores if score.support]
+    correct = int(np.trace(confusion))
+    return Evaluation(
+        pictures=total,
+        accuracy=correct / total,
+        interval=wilson_interval(correct, total),
+        macro_f1=float(np.mean(seen)),
+        log_loss=log_loss(probabilities, labels),
+        categories=scores,
+        confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
+    )
+
+
+def _score(name: str, index: int, confusion: NDArray[np.int64]) -> CategoryScore:
+    hits = int(confusion[index, index])
+    guessed, support = int(confusion[:, index].sum()), int(confusion[index].sum())
+    return CategoryScore(
+        category=name,
+        precision=hits / guessed if guessed else 0.0,
+        recall=hits / support if support else 0.0,
+        f1=2 * hits / (guessed + support) if guessed + support else 0.0,
+        support=support,
+    )

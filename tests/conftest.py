@@ -1,0 +1,1 @@
+"""Pictures that tests make, and one small trained model that they share."""
