@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 Fit = Literal["squash", "crop", "pad"]
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
+FineTune = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,14 @@ class HeadConfig:
 class FineTuneConfig:
     """The last layer groups, trained with augmentation from the head's solution.
 
-    epochs: 0 leaves the head alone. patience: epochs without a better validation loss.
+    when: "auto" leaves it out if the head makes no mistake on validation data and its loss there
+        is below `nothing_to_gain`: no measurement could then tell an improvement from noise.
+    patience: epochs without a better validation loss.
     crop_area: smallest share of a picture that a random crop keeps.
     """
 
+    when: FineTune = "auto"
+    nothing_to_gain: float = 0.02
     epochs: int = 6
     groups: int = 2
     learning_rate: float = 1e-4

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from retrain.data.images import PixelRules
 from retrain.data.records import Picture
 from retrain.data.stream import pixel_batches
+from retrain.model.predict import BATCH, Forward
 from retrain.progress import Reporter, counted, duration
 from retrain.workspace import atomic_writer, machine_errors
-
-BATCH = 32
 
 Features = NDArray[np.float32]
 
@@ -40,18 +39,19 @@ def cache_file(folder: Path, model: keras.Model, rules: PixelRules) -> Path:
     return folder / f"{model.name}-{rules}-{weights_digest(model)[:16]}.features"
 
 
-def seconds_per_picture(model: keras.Model, size: int) -> float:
-    """Measure one warm forward pass of a batch on this machine, in seconds per picture."""
+def seconds_per_picture(forward: Forward, size: int) -> float:
+    """Measure one warm forward pass on this machine, in seconds per picture."""
     blank = np.zeros((BATCH, size, size, 3), np.uint8)
-    model.predict_on_batch(blank)
+    forward(blank[:1])
     start = time.perf_counter()
-    model.predict_on_batch(blank)
+    forward(blank)
     return (time.perf_counter() - start) / BATCH
 
 
 def bottlenecks(
     pictures: Sequence[Picture],
     model: keras.Model,
+    forward: Forward,
     rules: PixelRules,
     folder: Path,
     report: Reporter,
@@ -60,7 +60,8 @@ def bottlenecks(
 
     Args:
         pictures: in the order of the rows wanted.
-        model: uint8 pixels to features, frozen.
+        model: uint8 pixels to features, frozen; its weights are part of the cache's key.
+        forward: of this model.
         rules: how pictures become its pixels.
         folder: of the caches; always safe to delete.
         report: hears the estimate and shows the progress.
@@ -87,7 +88,7 @@ def bottlenecks(
     for entry in known:
         features[rows.pop(entry["sha256"].tobytes(), [])] = entry["values"]
     if rows:
-        _compute(pictures, rows, features, model, rules, path, record, report)
+        _compute(pictures, rows, features, forward, rules, path, record, report)
     else:
         report.say(f"Features of {counted(len(pictures), 'picture')} were cached.")
     return features
@@ -97,7 +98,7 @@ def _compute(
     pictures: Sequence[Picture],
     rows: dict[bytes, list[int]],
     features: Features,
-    model: keras.Model,
+    forward: Forward,
     rules: PixelRules,
     path: Path,
     record: np.dtype[Any],
@@ -105,16 +106,16 @@ def _compute(
 ) -> None:
     """Fill the rows that the cache lacks, appending each batch to it."""
     digests = list(rows)
-    estimate = seconds_per_picture(model, rules.size) * len(digests)
+    estimate = seconds_per_picture(forward, rules.size) * len(digests)
     report.say(
-        f"Features: {counted(len(digests), 'picture')} through {model.name} once, "
+        f"Features: {counted(len(digests), 'picture')} through the backbone once, "
         f"about {duration(estimate)}."
     )
     paths = [pictures[rows[digest][0]].path for digest in digests]
     done = 0
     with machine_errors(path), path.open("ab") as file, report.bar("features", len(paths)) as step:
         for pixels in pixel_batches(paths, rules, BATCH):
-            values = model.predict_on_batch(pixels)
+            values = forward(pixels)
             entries = np.empty(len(values), record)
             for i, digest in enumerate(digests[done : done + len(values)]):
                 features[rows[digest]] = values[i]

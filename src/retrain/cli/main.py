@@ -1,7 +1,9 @@
 """The command line: commands are registered here, errors become one line and an exit code."""
 
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import traceback
 import warnings
@@ -15,7 +17,12 @@ from retrain.cli import guess, guess_dir, train, weights
 from retrain.errors import RetrainError, Terminated
 from retrain.version import VERSION
 
-EXIT_BUG, EXIT_USAGE, EXIT_MACHINE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 8, 130, 143
+EXIT_BUG, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
+
+NATIVE_CHATTER = (
+    r"^[IW][0-9]{4} |^WARNING: All log messages before absl|^INFO: Created TensorFlow Lite"
+    r"|^To enable the following instructions"
+)
 
 app = typer.Typer(
     name="retrain",
@@ -69,7 +76,9 @@ def main() -> NoReturn:
         code = 0
     except Exception as error:
         kind = type(error).__name__
-        code = _tell(f"A bug, please report it: {kind}: {error} (--debug shows more)", 1, debug)
+        code = _tell(
+            f"A bug, please report it: {kind}: {error} (--debug shows more)", EXIT_BUG, debug
+        )
     sys.exit(code)
 
 
@@ -87,6 +96,26 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
 def _quiet_libraries(debug: bool) -> None:
     for stream in (sys.stdout, sys.stderr):  # a file name may hold what the terminal cannot show
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    if not debug:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        warnings.filterwarnings("ignore", module="PIL")
+    if debug:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", module="PIL")
+    _filter_native_log()
+
+
+def _filter_native_log() -> None:
+    """Keep the chatter of TensorFlow's and LiteRT's C++ off the terminal, and only that.
+
+    They write to file descriptor 2, whatever Python does with `sys.stderr`. A process of its own
+    passes the rest on, so that the last words of a crash are not lost.
+    """
+    grep = shutil.which("grep")
+    if grep is None:
+        return
+    own = os.dup(2)
+    command = [grep, "--line-buffered", "-a", "-v", "-E", NATIVE_CHATTER]
+    filtering = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=own, start_new_session=True)
+    if filtering.stdin is not None:
+        os.dup2(filtering.stdin.fileno(), 2)
+        filtering.stdin.close()
+    sys.stderr = open(own, "w", buffering=1, errors="backslashreplace")  # noqa: PTH123, SIM115

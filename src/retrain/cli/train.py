@@ -9,6 +9,7 @@ import typer
 
 from retrain.config import (
     BackboneConfig,
+    FineTune,
     FineTuneConfig,
     Fit,
     PictureConfig,
@@ -39,9 +40,10 @@ def command(
     group_by: Annotated[
         str | None, typer.Option(help="Regular expression on paths: what belongs together.")
     ] = SplitConfig.group_by,
-    epochs: Annotated[
-        int, typer.Option(min=0, help="Of fine-tuning, at most; 0 trains the head alone.")
-    ] = _TUNING.epochs,
+    fine_tune: Annotated[
+        FineTune, typer.Option(help="auto: unless the head leaves nothing to gain.")
+    ] = _TUNING.when,
+    epochs: Annotated[int, typer.Option(min=1, help="Of fine-tuning, at most.")] = _TUNING.epochs,
     groups: Annotated[
         int, typer.Option(min=1, max=5, help="Layer groups to fine-tune, from the end.")
     ] = _TUNING.groups,
@@ -68,7 +70,9 @@ def command(
     from retrain.cli.console import Terminal
     from retrain.jobs.train import train
 
-    tuning = FineTuneConfig(epochs=epochs, groups=groups, learning_rate=lr, batch=batch, flip=flip)
+    tuning = FineTuneConfig(
+        when=fine_tune, epochs=epochs, groups=groups, learning_rate=lr, batch=batch, flip=flip
+    )
     config = TrainConfig(
         pictures=PictureConfig(size, fit),
         split=SplitConfig(group_by),

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from retrain.data.images import PixelRules, Pixels, decode, read_bytes, read_pixels
 from retrain.data.stream import pixel_batches
-from retrain.model.predict import BATCH, softmax
+from retrain.model.predict import BATCH, Forward, softmax
 
 Array = NDArray[np.float32]
 RunPixels = Callable[[Pixels], Array]
@@ -28,7 +27,7 @@ LONGEST_SIDE = 1024  # of the re-encoded files
 
 
 def check_parity(
-    model: keras.Model,
+    forward: Forward,
     temperature: float,
     paths: Sequence[Path],
     rules: PixelRules,
@@ -38,7 +37,7 @@ def check_parity(
     """Run the exports beside the Keras model.
 
     Args:
-        model: float32, uint8 pixels to logits.
+        forward: of the Keras model, uint8 pixels to logits.
         temperature: the exports divide logits by it.
         paths: pictures to compare on; each is also re-encoded into one of FILE_FORMATS, in turn.
         rules: size and fit.
@@ -52,7 +51,7 @@ def check_parity(
     """
 
     def reference(pixels: Pixels) -> Array:
-        return softmax(np.asarray(model.predict_on_batch(pixels)), temperature)
+        return softmax(forward(pixels), temperature)
 
     expected: list[Array] = []
     answers: dict[str, list[Array]] = {name: [] for name in pixel_runs}

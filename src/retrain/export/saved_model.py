@@ -10,70 +10,48 @@ Signatures:
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from retrain.data.images import PAD_COLOUR, PixelRules
-from retrain.model.build import FEATURES
+from retrain.export.frozen import Outputs, pixel_spec
 
 _JPEG_START = b"\xff\xd8\xff"
 _DCT_SCALES = (1, 2, 4, 8)
 
 
 def export_saved_model(
-    model: keras.Model,
-    labels: Sequence[str],
-    rules: PixelRules,
-    temperature: float,
-    folder: Path,
+    outputs: Outputs, labels: Sequence[str], rules: PixelRules, folder: Path
 ) -> None:
     """Write the SavedModel.
 
     Args:
-        model: float32, uint8 pixels to logits.
-        labels: categories in the order of the logits.
+        outputs: of `freeze`.
+        labels: categories in the order of the probabilities.
         rules: how a decoded picture becomes pixels.
-        temperature: logits are divided by it.
-        folder: to write to; must not exist.
+        folder: to write to.
     """
-    both = with_features(model, temperature)
     names = tf.constant(list(labels))
 
-    def image_bytes(contents: tf.Tensor) -> dict[str, tf.Tensor]:
+    def image_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         pixels = tf.map_fn(
             lambda content: _pixels(content, rules),
-            contents,
+            image_bytes,
             fn_output_signature=tf.TensorSpec((rules.size, rules.size, 3), tf.uint8),
         )
-        scores, order = tf.math.top_k(both(pixels)["probabilities"], k=len(labels))
+        scores, order = tf.math.top_k(outputs(pixels)["probabilities"], k=len(labels))
         return {"classes": tf.gather(names, order), "scores": scores}
 
-    archive = keras.export.ExportArchive()
-    archive.track(both)
-    spec = pixel_spec(rules)
-    archive.add_endpoint(
-        "serving_default", image_bytes, [tf.TensorSpec([None], tf.string, "image_bytes")]
-    )
-    archive.add_endpoint("pixels", _only(both, "probabilities"), [spec])
-    archive.add_endpoint("features", _only(both, "features"), [spec])
-    archive.write_out(str(folder), verbose=False)
+    contents, pixels = tf.TensorSpec([None], tf.string, "image_bytes"), pixel_spec(rules)
+    signatures = {
+        "serving_default": tf.function(image_bytes, [contents]),
+        "pixels": tf.function(_only(outputs, "probabilities"), [pixels]),
+        "features": tf.function(_only(outputs, "features"), [pixels]),
+    }
+    tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
 
 
-def with_features(model: keras.Model, temperature: float) -> keras.Model:
-    """Return uint8 pixels -> {"probabilities", "features"}, temperature and softmax inside."""
-    scaled = keras.layers.Rescaling(1.0 / temperature, dtype="float32")(model.output)
-    probabilities = keras.layers.Softmax(dtype="float32")(scaled)
-    features = model.get_layer(FEATURES).output
-    return keras.Model(model.input, {"probabilities": probabilities, "features": features})
-
-
-def pixel_spec(rules: PixelRules) -> tf.TensorSpec:
-    """Return the signature of a batch of pixels."""
-    return tf.TensorSpec([None, rules.size, rules.size, 3], tf.uint8, "pixels")
-
-
-def _only(model: keras.Model, name: str) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    return lambda pixels: {name: model(pixels)[name]}
+def _only(run: Outputs, name: str) -> Outputs:
+    return lambda pixels: {name: run(pixels)[name]}
 
 
 def _pixels(content: tf.Tensor, rules: PixelRules) -> tf.Tensor:

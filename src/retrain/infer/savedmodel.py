@@ -20,11 +20,13 @@ class SavedModel:
 
     def run(self, pixels: Pixels) -> Answer:
         """Answer for uint8 [n, size, size, 3]."""
-        batch = tf.constant(pixels)
-        return Answer(
-            self._signatures["pixels"](pixels=batch)["probabilities"].numpy(),
-            self._signatures["features"](pixels=batch)["features"].numpy(),
-        )
+        features = self._signatures["features"](pixels=tf.constant(pixels))["features"].numpy()
+        return Answer(self.probabilities(pixels), features)
+
+    def probabilities(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Return float32 [n, k] in label order for uint8 [n, size, size, 3]."""
+        answer = self._signatures["pixels"](pixels=tf.constant(pixels))
+        return np.asarray(answer["probabilities"])
 
     def run_files(self, contents: Sequence[bytes]) -> NDArray[np.float32]:
         """Return probabilities float32 [n, k] in label order for whole picture files."""

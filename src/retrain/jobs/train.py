@@ -27,6 +27,7 @@ from retrain.data.sources import open_data
 from retrain.data.split import assign, group_pattern
 from retrain.data.stream import cores
 from retrain.errors import ChecksFailed, DataError, MachineError
+from retrain.export.frozen import freeze
 from retrain.export.litert import export_litert
 from retrain.export.parity import PICTURES as PARITY_PICTURES
 from retrain.export.parity import check_parity
@@ -38,7 +39,7 @@ from retrain.metrics import Evaluation, evaluate
 from retrain.model.backbones import Backbone, input_size
 from retrain.model.build import add_head, build_backbone, copy_under
 from retrain.model.devices import dtype_policy_name, gpus
-from retrain.model.predict import predict_probabilities
+from retrain.model.predict import Forward, predict_probabilities
 from retrain.model.weights import choose, obtain
 from retrain.progress import Reporter, counted, duration
 from retrain.train.fit import EpochRow
@@ -49,6 +50,7 @@ from retrain.workspace import Workspace, write_csv, write_json, write_split
 
 FEW_PICTURES = 20  # a category; retrain.py warned below it too
 EXPORT_SECONDS = 25.0  # converting and reloading a small model, besides comparing pictures
+TEMPERATURE = 1.0  # until calibration fits it
 NEARLY_FULL = 1 << 20  # bytes left on a disk that counts as full
 
 
@@ -90,15 +92,18 @@ def train(root: Path, config: TrainConfig, report: Reporter) -> Trained:
         with _tidy(run):
             _write_data(run, data, config)
             network = build_backbone(backbone, rules.size, weights)
-            features = bottlenecks(data.pictures, network, rules, workspace.bottlenecks, report)
+            forward = Forward(network)
+            features = bottlenecks(
+                data.pictures, network, forward, rules, workspace.bottlenecks, report
+            )
             parts = data.by_side(features)
-            budget = Budget(seconds_per_picture(network, rules.size), _deadline(start, config, gpu))
-            model, kept = _fit(network, backbone, rules, data, parts, config, budget, run, report)
+            budget = Budget(seconds_per_picture(forward, rules.size), _deadline(start, config, gpu))
+            kept = _fit(network, backbone, rules, data, parts, config, budget, run, report)
             evaluations = {
                 side: evaluate(kept.probabilities[side], parts[side].labels, data.categories)
                 for side in SIDES[1:]
             }
-            checks = _export(model, data, rules, run, budget, report)
+            checks = _export(kept, data, rules, run, budget, report)
             manifest = Manifest(
                 run=run.name,
                 labels=data.categories,
@@ -116,6 +121,7 @@ def train(root: Path, config: TrainConfig, report: Reporter) -> Trained:
                 checks=checks,
                 versions=_versions(),
                 precision=kept.policy,
+                temperature=TEMPERATURE,
             )
             _write_results(run, manifest, evaluations, kept.history)
             shutil.rmtree(run / "checkpoints", ignore_errors=True)
@@ -234,8 +240,10 @@ def _deadline(start: float, config: TrainConfig, gpu: bool) -> float:
 
 @dataclass(frozen=True)
 class _Kept:
-    """The model that won. probabilities: on validation and test, [n, k]."""
+    """The model that won, float32. probabilities: on validation and test, [n, k]."""
 
+    model: keras.Model
+    forward: Forward
     stage: str
     policy: str
     probabilities: Mapping[Side, NDArray[np.float32]]
@@ -252,7 +260,7 @@ def _fit(
     budget: Budget,
     run: Path,
     report: Reporter,
-) -> tuple[keras.Model, _Kept]:
+) -> _Kept:
     """Train the head, fine-tune from it, and return the better by validation loss, float32."""
     head, history = train_head(
         parts["train"], parts["validation"], len(data.categories), config.head, report
@@ -265,7 +273,7 @@ def _fit(
         policy,
         parts["train"],
         parts["validation"],
-        head.valid_loss,
+        head,
         rules,
         config.fine_tune,
         config.seed,
@@ -274,37 +282,43 @@ def _fit(
         report,
     )
     if tuned is None:
-        return model, _kept_head(head, parts, history)
+        return _kept_head(model, head, parts, history)
     tuned_model, fitted = tuned
     history = (*history, *fitted.history)
     if not fitted.improved:
         report.say("Kept: the head alone; fine-tuning did not lower the validation loss.")
-        return model, _kept_head(head, parts, history)
+        return _kept_head(model, head, parts, history)
     verdict = f"validation loss {fitted.best_loss:.4f} against the head's {head.valid_loss:.4f}"
     report.say(f"Kept: the fine-tuned model ({verdict}).")
     if policy != "float32":
         tuned_model = copy_under("float32", tuned_model, backbone, rules.size)
+    forward = Forward(tuned_model)
     probabilities: dict[Side, NDArray[np.float32]] = {
-        side: predict_probabilities(tuned_model, [p.path for p in parts[side].pictures], rules)
+        side: predict_probabilities(forward, [p.path for p in parts[side].pictures], rules)
         for side in SIDES[1:]
     }
-    return tuned_model, _Kept("fine_tune", policy, probabilities, history)
+    return _Kept(tuned_model, forward, "fine_tune", policy, probabilities, history)
 
 
-def _kept_head(head: Head, parts: Mapping[Side, Labelled], history: Sequence[EpochRow]) -> _Kept:
+def _kept_head(
+    model: keras.Model,
+    head: Head,
+    parts: Mapping[Side, Labelled],
+    history: Sequence[EpochRow],
+) -> _Kept:
     probabilities = {side: head.probabilities(parts[side].features) for side in SIDES[1:]}
-    return _Kept("head", "float32", probabilities, history)
+    return _Kept(model, Forward(model), "head", "float32", probabilities, history)
 
 
 def _export(
-    model: keras.Model,
+    kept: _Kept,
     data: _Data,
     rules: PixelRules,
     run: Path,
     budget: Budget,
     report: Reporter,
 ) -> dict[str, Any]:
-    """Write the bundle's models and compare them with `model`; return parity's findings."""
+    """Write the bundle's models and compare them with Keras'; return parity's findings."""
     held_out = [p.path for p in data.pictures if data.sides[p.key] == "validation"]
     others = [p.path for p in data.pictures if data.sides[p.key] == "train"]
     paths = held_out + others[: max(0, PARITY_PICTURES - len(held_out))]
@@ -314,16 +328,17 @@ def _export(
     )
     files = BundleFiles(run)
     (run / "labels.txt").write_text("".join(f"{c}\n" for c in data.categories), encoding="utf-8")
-    model.save(files.keras)
-    export_saved_model(model, data.categories, rules, 1.0, files.saved_model)
-    export_litert(model, rules, 1.0, files.litert)
+    kept.model.save(files.keras)
+    outputs = freeze(kept.model, rules, TEMPERATURE)
+    export_saved_model(outputs, data.categories, rules, files.saved_model)
+    export_litert(outputs, rules, files.litert)
     saved = SavedModel(files.saved_model, data.categories)
     litert = LiteRT(files.litert, cores())
     runs = {
-        "pixels": lambda pixels: saved.run(pixels).probabilities,
+        "pixels": saved.probabilities,
         "litert": lambda pixels: litert.run(pixels).probabilities,
     }
-    return check_parity(model, 1.0, paths, rules, runs, saved.run_files)
+    return check_parity(kept.forward, TEMPERATURE, paths, rules, runs, saved.run_files)
 
 
 def _brief(evaluations: Mapping[Side, Evaluation | None]) -> dict[str, Any]:

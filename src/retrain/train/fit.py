@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from retrain.data.images import Pixels
 from retrain.metrics import error_rate, log_loss
 from retrain.progress import Reporter
+from retrain.train.optim import Step, make_step
 
 COLUMNS = ("epoch", "train loss", "valid loss", "error rate", "learning rate", "time")
 
@@ -47,6 +48,7 @@ class Fitted:
 
 def fit(
     model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
     batches: Callable[[int], Batches],
     steps: int,
     validate: Callable[[], NDArray[np.float32]],
@@ -58,10 +60,11 @@ def fit(
     deadline: float,
     report: Reporter,
 ) -> Fitted:
-    """Train a compiled model and leave it with the weights of its best epoch, if one beat it.
+    """Train a model and leave it with the weights of its best epoch, if one beat it.
 
     Args:
-        model: uint8 pixels to logits, compiled.
+        model: uint8 pixels to logits.
+        optimizer: for its trainable variables.
         batches: gives the training batches of an epoch (from 1).
         steps: batches in an epoch.
         validate: gives the current probabilities [n, k] on validation data.
@@ -75,11 +78,12 @@ def fit(
     """
     history: list[EpochRow] = []
     best_loss, best_epoch, stopped = to_beat, 0, None
+    step = make_step(model, optimizer)
     row_out = report.table(COLUMNS)
     for epoch in range(1, epochs + 1):
         start = time.monotonic()
-        rate = float(model.optimizer.learning_rate)
-        train_loss = _train_epoch(model, batches(epoch), f"epoch {epoch}/{epochs}", steps, report)
+        rate = float(optimizer.learning_rate)
+        train_loss = _train_epoch(step, batches(epoch), f"epoch {epoch}/{epochs}", steps, report)
         if not math.isfinite(train_loss):
             stopped = f"the loss was no longer a number in epoch {epoch}"
             break
@@ -106,14 +110,11 @@ def _moment(epoch: int) -> str:
     return f"epoch {epoch}" if epoch else "the head"
 
 
-def _train_epoch(
-    model: keras.Model, batches: Batches, label: str, steps: int, report: Reporter
-) -> float:
+def _train_epoch(step: Step, batches: Batches, label: str, steps: int, report: Reporter) -> float:
     losses, counts = [], []
     with report.bar(label, steps) as advance:
         for pixels, labels in batches:
-            model.reset_metrics()  # train_on_batch returns a running mean otherwise
-            losses.append(float(model.train_on_batch(pixels, labels)))
+            losses.append(float(step(pixels, labels)))
             counts.append(len(labels))
             advance(1)
     return float(np.average(losses, weights=counts))

@@ -1,18 +1,22 @@
-"""The optimiser of fine-tuning, and the proof that loss scaling is on where it must be."""
+"""The optimiser and the training step of fine-tuning."""
+
+from collections.abc import Callable
 
 import keras
+import tensorflow as tf
 
 from retrain.config import FineTuneConfig
 
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 
+Step = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
-def compile_for_tuning(model: keras.Model, config: FineTuneConfig, steps: int) -> None:
-    """Compile with AdamW (Loshchilov & Hutter 2019): warm-up, then cosine to zero over `steps`.
 
-    No decay on biases and on BatchNorm. With mixed_float16 Keras wraps the optimiser in a
-    LossScaleOptimizer, but only if the model was built under that policy; losing it goes
-    unnoticed until gradients vanish, hence the check.
+def make_optimizer(config: FineTuneConfig, steps: int, policy: str) -> keras.optimizers.Optimizer:
+    """Return AdamW (Loshchilov & Hutter 2019): warm-up, then cosine to zero over `steps`.
+
+    No decay on biases and on BatchNorm. Under "mixed_float16" gradients smaller than float16 can
+    hold would vanish, so the loss is scaled there (Micikevicius et al. 2018).
     """
     warm_up = max(1, round(steps * WARM_UP))
     rate = keras.optimizers.schedules.CosineDecay(
@@ -27,10 +31,29 @@ def compile_for_tuning(model: keras.Model, config: FineTuneConfig, steps: int) -
         global_clipnorm=config.clip_norm,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    model.compile(
-        optimizer=optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-    scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-    if scaled != (model.dtype_policy.name == "mixed_float16"):
-        raise AssertionError(f"loss scaling is {scaled} under {model.dtype_policy.name}")
+    if policy == "mixed_float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
+
+
+def make_step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Step:
+    """Return one training step: (uint8 pixels [n, s, s, 3], int labels [n]) -> mean loss.
+
+    Compiled once for batches of any size; `train_on_batch` would compile anew for the last one.
+    """
+    if model.dtype_policy.name == "mixed_float16" and not isinstance(
+        optimizer, keras.optimizers.LossScaleOptimizer
+    ):
+        raise AssertionError("mixed_float16 without loss scaling loses small gradients")
+    optimizer.build(model.trainable_variables)
+    loss_function = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def step(pixels: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = loss_function(labels, model(pixels, training=True))
+            scaled = optimizer.scale_loss(loss)
+        optimizer.apply(tape.gradient(scaled, model.trainable_variables))
+        return loss
+
+    signature = [tf.TensorSpec(model.input_shape, tf.uint8), tf.TensorSpec([None], tf.int64)]
+    return tf.function(step, signature)  # type: ignore[no-any-return]

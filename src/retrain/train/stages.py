@@ -20,11 +20,11 @@ from retrain.data.records import Picture
 from retrain.features import Features
 from retrain.model.backbones import Backbone
 from retrain.model.build import copy_under, free_last_groups
-from retrain.model.predict import predict_probabilities
+from retrain.model.predict import Forward, predict_probabilities
 from retrain.progress import Reporter, counted, duration
 from retrain.train.fit import EpochRow, Fitted, fit
 from retrain.train.head import Head, best_head, fit_head
-from retrain.train.optim import compile_for_tuning
+from retrain.train.optim import make_optimizer
 from retrain.train.pipeline import training_batches
 
 # Per picture, feature and category, for all penalties; measured on two cores.
@@ -77,7 +77,7 @@ def fine_tune(
     policy: str,
     train: Labelled,
     valid: Labelled,
-    to_beat: float,
+    head: Head,
     rules: PixelRules,
     config: FineTuneConfig,
     seed: int,
@@ -93,7 +93,7 @@ def fine_tune(
         policy: Keras dtype policy to train under.
         train: pictures to learn from.
         valid: pictures that choose the epoch.
-        to_beat: validation loss of `start`.
+        head: of `start`; its validation loss is to be beaten.
         rules: size and fit.
         config: the recipe.
         seed: decides order and views.
@@ -106,22 +106,25 @@ def fine_tune(
         better than `start`, and how it went; None if it was not worth starting, for a reason that
         `report` was told.
     """
+    if not _is_worth_trying(head, len(valid.labels), config, report):
+        return None
     epochs = _affordable_epochs(len(train.labels), len(valid.labels), config, budget, report)
     if epochs == 0:
         return None
     model = copy_under(policy, start, backbone, rules.size)
     free_last_groups(model, backbone, config.groups)
     steps = math.ceil(len(train.labels) / config.batch)
-    compile_for_tuning(model, config, steps * epochs)
+    forward = Forward(model)
     fitted = fit(
         model,
+        make_optimizer(config, steps * epochs, policy),
         lambda epoch: training_batches(train.pictures, train.labels, rules, config, seed, epoch),
         steps,
-        lambda: predict_probabilities(model, [p.path for p in valid.pictures], rules),
+        lambda: predict_probabilities(forward, [p.path for p in valid.pictures], rules),
         valid.labels,
         epochs,
         config.patience,
-        to_beat,
+        head.valid_loss,
         checkpoint,
         budget.deadline,
         report,
@@ -131,15 +134,27 @@ def fine_tune(
     return model, fitted
 
 
+def _is_worth_trying(head: Head, valid: int, config: FineTuneConfig, report: Reporter) -> bool:
+    """Tell whether fine-tuning is wanted and validation data could show that it helps."""
+    if config.when == "never":
+        return False
+    if valid == 0:
+        report.say("Fine-tuning left out: no validation picture could tell whether it helps.")
+        return False
+    faultless = head.error_rate == 0 and head.valid_loss < config.nothing_to_gain
+    if config.when == "auto" and faultless:
+        report.say(
+            f"Fine-tuning left out: the head makes no mistake on {counted(valid, 'picture')} for "
+            f"validation (loss {head.valid_loss:.4f}), so none could show a gain."
+        )
+        return False
+    return True
+
+
 def _affordable_epochs(
     train: int, valid: int, config: FineTuneConfig, budget: Budget, report: Reporter
 ) -> int:
     """Return how many epochs fit into the budget, saying what they cost and what was cut."""
-    if config.epochs == 0:
-        return 0
-    if valid == 0:
-        report.say("Fine-tuning left out: no validation picture could tell whether it helps.")
-        return 0
     epoch = budget.seconds_per_picture * (TRAINING_COST * train + valid)
     left = budget.deadline - time.monotonic()
     epochs = config.epochs if math.isinf(left) else min(config.epochs, max(0, int(left / epoch)))

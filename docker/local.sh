@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Runs `retrain ARGUMENTS...` on this machine, in a virtual environment that it sets up itself.
+#
+#   local.sh --set-up REQUIREMENTS   only sets up; REQUIREMENTS is `main` or `dev`
+#   local.sh ARGUMENTS...            sets up what is missing, then runs the tool
+set -euo pipefail
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+venv="$root/.venv"
+
+fail() {
+    echo "retrain: $1" >&2
+    exit 8
+}
+
+# Prints the first Python here that TensorFlow supports.
+find_python() {
+    local candidate
+    for candidate in python3 python3.13 python3.12 python3.11 python; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    fail "Python 3.11, 3.12 or 3.13 is needed and none was found. Install one and start again."
+}
+
+# Installs requirements/$1.txt unless the environment holds just these already.
+set_up() {
+    local wanted="$root/requirements/$1.txt" stamp="$venv/retrain-requirements-$1.txt" python
+    if [ -x "$venv/bin/python" ] && cmp -s "$wanted" "$stamp"; then
+        return
+    fi
+    [ -w "$root" ] || fail "$root must be writable to set up $venv."
+    python="$(find_python)"
+    echo "retrain: setting up $venv, once; this downloads about 0.6 GB." >&2
+    if ! "$venv/bin/python" -c '' 2>/dev/null; then
+        "$python" -m venv --clear "$venv" >&2 ||
+            fail "$python could not make a virtual environment (on Debian: apt-get install python3-venv)."
+    fi
+    "$venv/bin/python" -m pip install --disable-pip-version-check --require-hashes \
+        --requirement "$wanted" >&2 || fail "the requirements could not be installed, see above."
+    echo "$root/src" >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/retrain.pth"
+    cp "$wanted" "$stamp"
+    echo "retrain: set up." >&2
+}
+
+if [ "${1:-}" = "--set-up" ]; then
+    set_up "$2"
+    exit 0
+fi
+# What the tests installed holds all that the tool needs.
+cmp -s "$root/requirements/dev.txt" "$venv/retrain-requirements-dev.txt" || set_up main
+exec "$venv/bin/python" -m retrain "$@"

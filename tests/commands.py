@@ -1,0 +1,36 @@
+"""Runs the real command line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"  # data that lies beside the project on some machines
+QUICK = ("--size", "128", "--fine-tune", "never")  # for trainings whose outcome matters little
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return the environment of a command: the sources on the path, no GPU."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "src"),
+        "CUDA_VISIBLE_DEVICES": "-1",
+        **changes,
+    }
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """Return the command line of `retrain ARGUMENTS...`."""
+    return [sys.executable, "-m", "retrain", *map(str, arguments)]
+
+
+def retrain(*arguments: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run `retrain ARGUMENTS...` to its end; keywords are environment variables."""
+    return subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        env=environment(**changes),
+        check=False,
+    )

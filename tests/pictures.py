@@ -1,0 +1,49 @@
+"""Draws the pictures that tests use: real files, small, the same every time."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+CATEGORIES = ("disc", "stripes", "squares")
+
+
+def draw(category: str, seed: int, size: tuple[int, int] = (96, 80)) -> Image.Image:
+    """Return an RGB picture of one of CATEGORIES; anything else gives coloured noise."""
+    rng = np.random.default_rng((seed, sum(category.encode())))
+    noise = rng.integers(0, 256, (size[1], size[0], 3))
+    if category not in CATEGORIES:
+        return Image.fromarray(noise.astype(np.uint8))
+    ground = rng.integers(0, 200, 3)
+    image = Image.fromarray((0.8 * ground + 0.2 * noise).astype(np.uint8))
+    pen = ImageDraw.Draw(image)
+    colour = tuple(int(value) for value in rng.integers(60, 256, 3))
+    left, upper = int(rng.integers(0, size[0] // 3)), int(rng.integers(0, size[1] // 3))
+    extent = int(rng.integers(min(size) // 3, min(size) // 2 + 8))
+    if category == "disc":
+        pen.ellipse((left, upper, left + extent, upper + extent), fill=colour)
+    elif category == "stripes":
+        for x in range(left % 12, size[0], 12):
+            pen.line((x, 0, x, size[1]), fill=colour, width=5)
+    else:
+        for x in range(0, size[0], 20):
+            for y in range((x // 20 % 2) * 10, size[1], 20):
+                pen.rectangle((x, y, x + 9, y + 9), fill=colour)
+    return image
+
+
+def write_jpegs(folder: Path, category: str, count: int, start: int = 0) -> list[Path]:
+    """Write `count` JPEGs of a category to `folder/<category>/` and return their paths."""
+    place = folder / category
+    place.mkdir(parents=True, exist_ok=True)
+    paths = [place / f"{category}-{start + i:03d}.jpg" for i in range(count)]
+    for i, path in enumerate(paths):
+        draw(category, start + i).save(path, quality=90)
+    return paths
+
+
+def write_workspace(root: Path, each: int, categories: tuple[str, ...] = CATEGORIES) -> Path:
+    """Write `root/data/<category>/` with `each` JPEGs a category and return `root`."""
+    for category in categories:
+        write_jpegs(root / "data", category, each)
+    return root
