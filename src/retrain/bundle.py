@@ -88,7 +88,7 @@ def open_bundle(folder: Path) -> Bundle:
     """
     path = folder / "manifest.json"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
         version = values["format_version"]
         if version > FORMAT_VERSION:
             raise BundleError(

@@ -17,6 +17,7 @@ from retrain.errors import BundleError, DataError, MachineError
 
 MANIFEST = "manifest.json"  # written last: a run that has one is finished
 SPLIT = "split.csv"
+ENCODE_ERRORS = "surrogateescape"  # file names on Linux are bytes, not always UTF-8
 
 
 class Workspace:
@@ -55,7 +56,12 @@ class Workspace:
             yield
 
     def new_run(self, backbone: str) -> Path:
-        """Make the folder of a new run, `runs/<UTC time>-<backbone>/`."""
+        """Make the folder of a new run, `runs/<UTC time>-<backbone>/`.
+
+        Raises:
+            MachineError: it cannot be made, or could not be published.
+        """
+        self._refuse_foreign_model()
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         with machine_errors(self.runs):
             self.runs.mkdir(exist_ok=True)
@@ -72,7 +78,7 @@ class Workspace:
 
     def drop_unfinished_runs(self) -> None:
         """Delete what interrupted trainings left; only while holding the lock."""
-        for run in self.runs.iterdir():
+        for run in self.runs.glob("????????T??????Z-*"):  # as new_run names them: only its own
             if run.is_dir() and not (run / MANIFEST).exists():
                 shutil.rmtree(run, ignore_errors=True)
 
@@ -82,13 +88,16 @@ class Workspace:
         Raises:
             MachineError: `model` is something else than a link, or cannot be replaced.
         """
-        if self.model.exists() and not self.model.is_symlink():
-            raise MachineError(f"{self.model} must be a link that training makes. Move it away.")
+        self._refuse_foreign_model()
         fresh = self.root / f".model-{os.getpid()}"
         with machine_errors(self.root):
             fresh.unlink(missing_ok=True)
             fresh.symlink_to(run.relative_to(self.root), target_is_directory=True)
             fresh.replace(self.model)
+
+    def _refuse_foreign_model(self) -> None:
+        if self.model.exists() and not self.model.is_symlink():
+            raise MachineError(f"{self.model} must be a link that training makes. Move it away.")
 
     def published(self) -> Path:
         """Return the folder of the published model, or the root itself if it is a bundle.
@@ -107,7 +116,7 @@ class Workspace:
         runs = self.finished_runs()
         if not runs or not (runs[-1] / SPLIT).is_file():
             return {}
-        with (runs[-1] / SPLIT).open(encoding="utf-8", newline="") as file:
+        with (runs[-1] / SPLIT).open(encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file:
             return {
                 row["key"]: side
                 for row in csv.DictReader(file)
@@ -132,7 +141,7 @@ def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[Sequence[str]]
     """Write a CSV file, atomically."""
     with (
         atomic_writer(path) as part,
-        part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+        part.open("w", encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file,
     ):
         writer = csv.writer(file)
         writer.writerow(header)
@@ -143,7 +152,7 @@ def write_json(path: Path, value: object) -> None:
     """Write a JSON file, atomically."""
     with atomic_writer(path) as part:
         text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        part.write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
+        part.write_text(text + "\n", encoding="utf-8", errors=ENCODE_ERRORS)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ class Terminal:
     """A Reporter for people; bars only where one watches."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
     def say(self, text: str) -> None:
         """Print one line."""

@@ -10,8 +10,8 @@ import warnings
 from types import FrameType
 from typing import NoReturn
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from retrain.cli import guess, guess_dir, train, weights
 from retrain.errors import RetrainError, Terminated
@@ -27,7 +27,6 @@ NATIVE_CHATTER = (
 app = typer.Typer(
     name="retrain",
     help="Turn a folder of pictures into an image classifier.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -41,6 +40,7 @@ app.command("weights")(weights.command)
 
 @app.callback(invoke_without_command=True)
 def options(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
     debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors."),
 ) -> None:
@@ -48,6 +48,9 @@ def options(
     if version:
         typer.echo(f"retrain {VERSION}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(EXIT_USAGE)
 
 
 def main() -> NoReturn:
@@ -58,16 +61,15 @@ def main() -> NoReturn:
     _quiet_libraries(debug)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        app(standalone_mode=False)
+        _run_command()
         code = 0
-    except click.ClickException as error:
-        error.show()
-        code = EXIT_USAGE
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         code = error.exit_code
+    except TyperException as error:
+        code = _tell(_usage(error), EXIT_USAGE, debug)
     except RetrainError as error:
         code = _tell(str(error), error.exit_code, debug)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         code = _tell("Interrupted. The same command starts again.", EXIT_INTERRUPTED, False)
     except Terminated:
         code = _tell("Terminated. The same command starts again.", EXIT_TERMINATED, False)
@@ -80,6 +82,18 @@ def main() -> NoReturn:
             f"A bug, please report it: {kind}: {error} (--debug shows more)", EXIT_BUG, debug
         )
     sys.exit(code)
+
+
+def _run_command() -> None:
+    """Do what `app()` does, but let every exception through: it makes codes of its own of some."""
+    with typer.main.get_command(app).make_context("retrain", sys.argv[1:]) as context:
+        context.command.invoke(context)
+
+
+def _usage(error: TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "retrain"
+    return f"{error.format_message().rstrip('.')}. See {command} --help"
 
 
 def _tell(message: str, code: int, debug: bool) -> int:

@@ -17,10 +17,10 @@ from retrain.config import (
     SplitConfig,
     TrainConfig,
 )
-from retrain.metrics import Evaluation
 
 if TYPE_CHECKING:
     from retrain.jobs.train import Trained
+    from retrain.metrics import Evaluation
 
 _TUNING = FineTuneConfig()
 
@@ -109,7 +109,7 @@ def _print_summary(tf_files: Path, result: "Trained") -> None:
     typer.echo(f"Model: {tf_files / 'model'} -> {result.run.name}, {duration(result.seconds)}")
 
 
-def _print_categories(scores: Evaluation) -> None:
+def _print_categories(scores: "Evaluation") -> None:
     names = [score.category for score in scores.categories]
     width = max(len("true category"), *map(len, names)) + 2
     typer.echo(f"  {'true category':<{width}}precision  recall  guessed as")

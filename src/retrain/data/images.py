@@ -9,6 +9,7 @@ that is still at least twice the input size; then fitted with antialiased biline
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,9 +63,13 @@ def read_bytes(path: Path) -> bytes:
         BadPicture: it cannot be opened, is no file, or is empty.
     """
     try:
+        if not S_ISREG(path.stat().st_mode):
+            raise BadPicture("not a regular file")  # reading a pipe would wait for ever
         content = path.read_bytes()
     except OSError as error:
         raise BadPicture(error.strerror or str(error)) from error
+    except ValueError as error:  # a null character in the path
+        raise BadPicture(str(error)) from error
     if not content:
         raise BadPicture("empty file")
     return content
@@ -168,9 +173,13 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
-        image = _scaled(np.asarray(image), 65535)
+        grey = np.asarray(image)
+        clear = image.info.get("transparency")  # a PNG's one grey value
+        image = _scaled(grey if clear is None else np.where(grey == clear, 65535, grey), 65535)
     elif image.mode in ("I", "F"):
-        values = np.asarray(image)
+        values = np.asarray(image, np.float64)
+        if not np.isfinite(values).all():
+            raise BadPicture("holds values that are not finite")
         # PPM and PNG keep 16 bits in mode I. Beyond that white is unknown: the picture's own range.
         if image.mode == "I" and values.min() >= 0 and values.max() <= 65535:
             image = _scaled(values, 65535)
@@ -184,7 +193,5 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _scaled(values: NDArray[np.generic], white: float) -> Image.Image:
-    if not np.isfinite(white):
-        raise BadPicture("holds values that are not finite")
-    grey = values.astype(np.float64) * (255.0 / (white or 1.0))
+    grey = values.astype(np.float64, copy=False) * (255.0 / (white or 1.0))
     return Image.fromarray(np.rint(grey).astype(np.uint8))

@@ -45,7 +45,7 @@ def open_data(data: Path) -> Dataset:
         raise DataError(
             f"No pictures in {data}. Put them in one folder a category, such as {data}/cat/1.jpg."
         )
-    return dataset
+    return replace(dataset, examples=tuple(sorted(dataset.examples, key=lambda e: e.name)))
 
 
 def _from_any(data: Path) -> Dataset:
@@ -129,18 +129,24 @@ def _rows(labels: Path) -> Iterator[tuple[int, dict[str, str]]]:
     header = text.split("\n", 1)[0]
     delimiter = ";" if header.count(";") > header.count(",") else ","  # spreadsheets in Europe
     reader = csv.DictReader(
-        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
     )
-    columns = {(name or "").strip().lower() for name in reader.fieldnames or ()}
-    if not {"path", "label"} <= columns:
+    try:
+        columns = {(name or "").strip().lower() for name in reader.fieldnames or ()}
+        if not {"path", "label"} <= columns:
+            raise DataError(
+                f"{labels} must start with the columns path,label[,split][,group]. "
+                f"Received: {header.strip()!r}."
+            )
+        for row in reader:
+            clean = {(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if k}
+            if clean.get("path"):
+                yield reader.line_num, clean
+    except csv.Error as error:  # a quote that is not closed would swallow all that follows
         raise DataError(
-            f"{labels} must start with the columns path,label[,split][,group]. "
-            f"Received: {header.strip()!r}."
-        )
-    for row in reader:
-        clean = {(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if k}
-        if clean.get("path"):
-            yield reader.line_num, clean
+            f"{LABELS} line {reader.line_num + 1}: quotes must come in pairs, around a cell. "
+            f"Received: {error}."
+        ) from error
 
 
 def _side(text: str, line: int) -> Side | None:
@@ -186,9 +192,9 @@ def _folders(folder: Path) -> list[Path]:
 def visible_files(folder: Path) -> Iterator[Path]:
     """Yield the files below a folder, links followed, each real folder entered once.
 
-    What starts with a dot is left out.
+    What starts with a dot is left out, and so is a link back to a folder above.
     """
-    entered: set[Path] = set()
+    entered = set(folder.resolve().parents)
     for place, folders, names in os.walk(folder, followlinks=True):
         real = Path(place).resolve()
         if real in entered:

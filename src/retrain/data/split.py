@@ -54,7 +54,8 @@ def split_key(name: str, sha256: str, group: str | None = None, group_by: str | 
 
 def position(key: str) -> float:
     """Return a key's place in [0, 1): uniform over keys, the same for ever."""
-    return int.from_bytes(hashlib.sha256(f"retrain:{key}".encode()).digest()[:7]) / 2**56
+    content = f"retrain:{key}".encode(errors="surrogateescape")  # a file name may be no UTF-8
+    return int.from_bytes(hashlib.sha256(content).digest()[:7]) / 2**56
 
 
 def assign(

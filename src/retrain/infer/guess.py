@@ -1,5 +1,6 @@
 """Guesses what pictures show."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,14 @@ from retrain.data.stream import ordered
 from retrain.infer.engine import Engine
 
 Score = tuple[str, float]
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
 
 
 @dataclass(frozen=True)
 class Guess:
     """One picture's categories with their probabilities, best first; or why there are none.
 
-    extension: of the picture's format, such as ".jpg".
+    extension: the file's own, such as ".JPG", or its format's where it has none.
     """
 
     path: Path
@@ -74,7 +76,8 @@ _Opened = tuple[Pixels, str] | BadPicture
 def _open(path: Path, rules: PixelRules) -> _Opened:
     try:
         content = read_bytes(path)
-        return read_pixels(content, rules), path.suffix or extension(content)
+        own = _SUFFIX.fullmatch(path.suffix)
+        return read_pixels(content, rules), own[0] if own else extension(content)
     except BadPicture as error:
         return error
 

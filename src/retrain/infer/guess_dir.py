@@ -6,6 +6,7 @@ what is done and goes on.
 
 import contextlib
 import csv
+import fcntl
 import io
 import json
 import os
@@ -19,15 +20,17 @@ from pathlib import Path
 from typing import TextIO
 
 from retrain.data.sources import visible_files
-from retrain.errors import UsageError
+from retrain.errors import MachineError, UsageError
 from retrain.infer.guess import Guess
-from retrain.workspace import atomic_writer, machine_errors, write_csv, write_json
+from retrain.workspace import ENCODE_ERRORS, atomic_writer, machine_errors, write_csv, write_json
 
 CSV_NAME, JSON_NAME = "results.csv", "results.json"
 JOURNAL = ".results.jsonl"
-ENCODE_ERRORS = "surrogateescape"  # file names on Linux are bytes, not always UTF-8
 COPIES_IN_FLIGHT = 32
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')  # by Windows, the strictest
+# By Windows, the strictest; a dot in front would hide the file, and half a character has no UTF-8.
+_FORBIDDEN = re.compile(r'^\.|[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
+_PART = re.compile(r"\.(.+)\.part-\d+", re.DOTALL)  # as atomic_writer names them
+_CLOCK = 2_000_000_000  # ns: FAT keeps times to two seconds
 _LONGEST = 180  # bytes of a category in a name; file systems allow 255 for all
 
 
@@ -62,18 +65,24 @@ def find_sources(source: Path, destination: Path, recursive: bool) -> list[Path]
     """
     if not source.is_dir():
         raise UsageError(f"SRC must be a folder of pictures. Received: {source}")
-    inner, outer = destination.resolve(), source.resolve()
-    if inner == outer or inner in outer.parents or outer in inner.parents:
-        raise UsageError(
-            f"DEST must lie outside SRC and SRC outside DEST. Received: {source} and {destination}"
-        )
-    if destination.exists() and not destination.is_dir():
-        raise UsageError(f"DEST must be a folder. Received: {destination}")
+    inner = destination.resolve()
     with machine_errors(source):
         if recursive:
-            return list(visible_files(source))
-        entries = sorted(source.iterdir())
-        return [path for path in entries if path.is_file() and not path.name.startswith(".")]
+            paths = list(visible_files(source))
+        else:
+            paths = [path for path in sorted(source.iterdir()) if not path.name.startswith(".")]
+        real = {folder.resolve() for folder in {source, *(path.parent for path in paths)}}
+        if any(_nested(inner, place) for place in real):
+            raise UsageError(
+                "DEST must lie outside SRC and SRC outside DEST. "
+                f"Received: {source} and {destination}"
+            )
+        # A broken link is listed as one; a pipe or a device would be waited for without end.
+        return [path for path in paths if path.is_file() or not path.exists()]
+
+
+def _nested(one: Path, other: Path) -> bool:
+    return one == other or one in other.parents or other in one.parents
 
 
 class SortedFolder:
@@ -89,13 +98,25 @@ class SortedFolder:
         Args:
             folder: to hold the copies.
             run: name of the model's run; copies of other runs are replaced.
+
+        Raises:
+            UsageError: something else is in its place.
+            MachineError: it cannot be made, or another process sorts into it.
         """
         self.folder, self.run = folder, run
         self._journal = folder / JOURNAL
         with machine_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise UsageError(f"DEST must be a folder. Received: {folder}") from error
+            self._lock = _alone_in(folder)
             self._entries = dict(_read_results(folder)) | dict(_read_journal(self._journal))
-            self._taken = {path.name.casefold() for path in folder.iterdir()}
+            names = {entry.row.copy for entry in self._entries.values()}
+            _remove_parts(folder, {*names, CSV_NAME, JSON_NAME})
+            names.update(path.name for path in folder.iterdir())
+            self._taken = {name.casefold() for name in names}
+            self._numbers: dict[str, int] = {}  # where to look on among many of one name
 
     def is_done(self, source: Path) -> bool:
         """Tell whether this model's copy of this very file is there."""
@@ -106,7 +127,8 @@ class SortedFolder:
             copy, original = (self.folder / entry.row.copy).stat(), source.stat()
         except OSError:
             return False
-        return (copy.st_size, copy.st_mtime_ns) == (original.st_size, original.st_mtime_ns)
+        same_time = abs(copy.st_mtime_ns - original.st_mtime_ns) < _CLOCK
+        return same_time and copy.st_size == original.st_size
 
     def add_all(self, guesses: Iterable[Guess]) -> Iterator[Row]:
         """Copy each guess as it comes, and yield its row; copying overlaps with guessing.
@@ -135,13 +157,14 @@ class SortedFolder:
                 copier.shutdown(cancel_futures=True)
 
     def finish(self) -> None:
-        """Write results.csv and results.json, sorted by source, and drop the journal."""
+        """Write results.csv and results.json, sorted by source; drop the journal and the lock."""
         entries = [entry for _, entry in sorted(self._entries.items())]
         with machine_errors(self.folder):
             write_csv(self.folder / CSV_NAME, COLUMNS, (astuple(entry.row) for entry in entries))
             scores = {entry.row.source: entry.scores for entry in entries if not entry.row.error}
             write_json(self.folder / JSON_NAME, scores)
             self._journal.unlink(missing_ok=True)
+        os.close(self._lock)
 
     def _planned(self, guess: Guess) -> Row:
         source = str(guess.path)
@@ -172,11 +195,14 @@ class SortedFolder:
         return row
 
     def _free_name(self, stem: str, suffix: str) -> str:
-        name, number = f"{stem}{suffix}", 1
+        first = f"{stem}{suffix}"
+        number = self._numbers.get(first, 1)
+        name = first if number == 1 else f"{stem}-{number}{suffix}"
         while name.casefold() in self._taken:  # two names may be one on macOS and Windows
             number += 1
             name = f"{stem}-{number}{suffix}"
         self._taken.add(name.casefold())
+        self._numbers[first] = number
         return name
 
     def _remove_old_copy(self, source: str) -> None:
@@ -190,21 +216,41 @@ def safe_name(category: str) -> str:
     """Return a category as a part of a file name that every file system takes.
 
     >>> safe_name("../../x"), safe_name("a/b: c?"), safe_name(".")
-    ('.._.._x', 'a_b_ c_', '_')
+    ('_._.._x', 'a_b_ c_', '_')
     """
-    name = _FORBIDDEN.sub("_", category).strip()
-    name = name.encode()[:_LONGEST].decode(errors="ignore")
-    return name if name.strip(".") else "_"
+    name = _FORBIDDEN.sub("_", category.strip())
+    return name.encode()[:_LONGEST].decode(errors="ignore") or "_"
+
+
+def _alone_in(folder: Path) -> int:
+    """Lock a folder until the returned descriptor is closed; the kernel does so after a crash."""
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise MachineError(f"Another guess-dir sorts into {folder}. Wait for it.") from None
+    except OSError:  # some network file systems cannot lock a folder
+        pass
+    return lock
+
+
+def _remove_parts(folder: Path, names: set[str]) -> None:
+    """Delete what a killed run left half-written of its own files."""
+    for path in list(folder.iterdir()):
+        part = _PART.fullmatch(path.name)
+        if part and part[1] in names:
+            path.unlink()
 
 
 def _read_results(folder: Path) -> Iterator[tuple[str, Entry]]:
     """Yield what an earlier run wrote at its end; rows that are damaged are guessed anew."""
     try:
-        scores = json.loads((folder / JSON_NAME).read_text("utf-8", ENCODE_ERRORS))
-        text = (folder / CSV_NAME).read_text("utf-8", ENCODE_ERRORS)
-    except (OSError, ValueError):
+        scores = dict(json.loads((folder / JSON_NAME).read_bytes().decode("utf-8", ENCODE_ERRORS)))
+        text = (folder / CSV_NAME).read_bytes().decode("utf-8", ENCODE_ERRORS)
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+    except (OSError, ValueError, TypeError, csv.Error):
         return
-    for values in csv.reader(io.StringIO(text, newline="")):
+    for values in rows:
         if len(values) == len(COLUMNS) and tuple(values) != COLUMNS:
             row = Row(*values)
             if row.error or row.source in scores:

@@ -1,0 +1,424 @@
+"""`retrain guess-dir`, as people run it, with everything that can come in between."""
+
+import contextlib
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from commands import command, environment, retrain
+from disks import disk, resize
+from pictures import CATEGORIES, draw, write_jpegs
+
+NEW = 900  # seeds from here on were not trained on
+RESULTS = {"results.csv", "results.json"}
+COLUMNS = ["source", "copy", "category", "score", "error", "run"]
+NEXT_RUN = "20990101T000000Z-efficientnet_lite0"
+
+
+@pytest.fixture
+def src(tmp_path: Path) -> Path:
+    """A folder with one picture of each category."""
+    folder = tmp_path / "src"
+    folder.mkdir()
+    for category in CATEGORIES:
+        draw(category, NEW).save(folder / f"{category}.jpg")
+    return folder
+
+
+@pytest.fixture
+def dest(tmp_path: Path) -> Path:
+    return tmp_path / "dest"
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """A folder with enough pictures to come in between; few differ, so names collide."""
+    folder = tmp_path / "many"
+    paths = [path for category in CATEGORIES for path in write_jpegs(tmp_path, category, 4, NEW)]
+    folder.mkdir()
+    for i in range(240):
+        shutil.copy2(paths[i % len(paths)], folder / f"{i:03d}.jpg")
+    return folder
+
+
+def sort(workspace: Path, src: Path, dest: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return retrain("guess-dir", workspace, src, dest, *options)
+
+
+@contextlib.contextmanager
+def sorting(workspace: Path, src: Path, dest: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start sorting and go on once some copies are there; killed at the end."""
+    line = command("guess-dir", workspace, src, dest)
+    with subprocess.Popen(line, env=environment(), stdout=subprocess.DEVNULL) as process:
+        while not dest.is_dir() or len(list(dest.iterdir())) < 20:
+            assert process.poll() is None, "done too soon"
+            time.sleep(0.01)
+        yield process
+        process.kill()
+
+
+def rows(dest: Path) -> dict[str, dict[str, str]]:
+    """Read results.csv: row by source."""
+    with (dest / "results.csv").open(
+        encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
+        reader = csv.DictReader(file)
+        found = {row["source"]: row for row in reader}
+        assert reader.fieldnames == COLUMNS
+        return found
+
+
+def copies(dest: Path) -> set[str]:
+    """Return the names of all files but the results, hidden ones included."""
+    return {path.name for path in dest.iterdir()} - RESULTS
+
+
+def assert_sorted(dest: Path, *sources: Path) -> None:
+    """Each source has exactly one copy, byte by byte, and nothing else lies in `dest`."""
+    results = rows(dest)
+    assert results.keys() == {str(source) for source in sources}
+    assert copies(dest) == {row["copy"] for row in results.values()}
+    assert len(copies(dest)) == len(sources)
+    for source in sources:
+        row = results[str(source)]
+        assert (dest / row["copy"]).read_bytes() == source.read_bytes()
+        assert row["copy"].startswith(f"{row['category']}-{row['score']}")
+        assert row["error"] == ""
+
+
+def stamps(folder: Path) -> dict[Path, tuple[int, int, bytes]]:
+    """Return inode, time and content of every file."""
+    return {
+        path: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.iterdir()
+    }
+
+
+def bundle(workspace: Path, folder: Path, **changes: object) -> Path:
+    """Return a bundle with the workspace's model and a changed manifest."""
+    folder.mkdir()
+    shutil.copy(workspace / "model" / "model.tflite", folder)
+    manifest = json.loads((workspace / "model" / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | changes))
+    return folder
+
+
+def test_pictures_are_copied_under_their_category_and_score(
+    trained: Path, src: Path, dest: Path
+) -> None:
+    before = stamps(src)
+    result = sort(trained, src, dest)
+    assert result.returncode == 0, result.stderr
+    assert_sorted(dest, *src.iterdir())
+    assert result.stdout.splitlines() == [
+        *(f"      1  {category}" for category in sorted(CATEGORIES)),
+        f"      3  copied to {dest}",
+    ]
+    run = (trained / "model").resolve().name
+    for source, row in rows(dest).items():
+        assert row["category"] == Path(source).stem
+        assert row["copy"] == f"{row['category']}-{row['score']}.jpg"
+        assert row["run"] == run
+    assert stamps(src) == before
+
+
+def test_results_json_holds_the_scores_of_all_categories(
+    trained: Path, src: Path, dest: Path
+) -> None:
+    printed = sort(trained, src, dest, "--json")
+    assert json.loads(printed.stdout)["counts"] == dict.fromkeys(CATEGORIES, 1)
+    scores = json.loads((dest / "results.json").read_text())
+    for source, row in rows(dest).items():
+        assert scores[source].keys() == set(CATEGORIES)
+        assert f"{max(scores[source].values()):.5f}" == row["score"]
+
+
+def test_the_suffix_is_the_originals_or_the_formats(
+    trained: Path, tmp_path: Path, dest: Path
+) -> None:
+    suffixes = {"a.JPG": ".JPG", "b.jpeg": ".jpeg", "none": ".jpg", "Mr. d?sc:": ".jpg"}
+    src = tmp_path / "src"
+    src.mkdir()
+    for name in suffixes:
+        draw("disc", NEW).save(src / name, "JPEG")
+    draw("disc", NEW).save(src / "png", "PNG")
+    sort(trained, src, dest)
+    assert_sorted(dest, *src.iterdir())
+    for name, suffix in {**suffixes, "png": ".png"}.items():
+        assert Path(rows(dest)[str(src / name)]["copy"]).suffix == suffix
+
+
+def test_two_pictures_with_one_name_are_numbered(trained: Path, src: Path, dest: Path) -> None:
+    for name in ("disc again.jpg", "disc once more.jpg"):
+        shutil.copy(src / "disc.jpg", src / name)
+    sort(trained, src, dest)
+    assert_sorted(dest, *src.iterdir())
+    stem = Path(rows(dest)[str(src / "disc again.jpg")]["copy"]).stem
+    assert {f"{stem}.jpg", f"{stem}-2.jpg", f"{stem}-3.jpg"} < copies(dest)
+
+
+def test_a_second_run_copies_nothing_and_then_only_what_is_new(
+    trained: Path, src: Path, dest: Path
+) -> None:
+    sort(trained, src, dest)
+    first = stamps(dest)
+    again = sort(trained, src, dest)
+    assert again.stdout.splitlines() == [f"      0  copied to {dest}"]
+    assert "3 pictures sorted before" in again.stderr
+    assert {path: first[path] for path in first if path.name not in RESULTS}.items() <= (
+        stamps(dest).items()
+    )
+    draw("disc", NEW + 1).save(src / "0 new.jpg")
+    assert f"1  copied to {dest}" in sort(trained, src, dest).stdout
+    assert_sorted(dest, *src.iterdir())
+
+
+def test_a_disk_that_keeps_time_to_two_seconds_does_not_make_work(
+    trained: Path, src: Path, dest: Path
+) -> None:
+    sort(trained, src, dest)
+    for name in copies(dest):
+        seconds = int((dest / name).stat().st_mtime) // 2 * 2
+        os.utime(dest / name, (seconds, seconds))
+    assert f"0  copied to {dest}" in sort(trained, src, dest).stdout
+
+
+def test_a_picture_that_changed_gets_a_new_copy_for_the_old(
+    trained: Path, src: Path, dest: Path
+) -> None:
+    sort(trained, src, dest)
+    draw("stripes", NEW + 1).save(src / "disc.jpg")
+    sort(trained, src, dest)
+    assert_sorted(dest, *src.iterdir())
+    assert rows(dest)[str(src / "disc.jpg")]["category"] == "stripes"
+
+
+def test_a_deleted_copy_comes_back_though_a_new_picture_wants_its_name(
+    trained: Path, src: Path, dest: Path
+) -> None:
+    sort(trained, src, dest)
+    (dest / rows(dest)[str(src / "disc.jpg")]["copy"]).unlink()
+    shutil.copy(src / "disc.jpg", src / "a twin that comes first.jpg")
+    sort(trained, src, dest)
+    assert_sorted(dest, *src.iterdir())
+
+
+def test_after_a_retraining_all_copies_are_replaced(
+    trained: Path, src: Path, dest: Path, tmp_path: Path
+) -> None:
+    sort(trained, src, dest)
+    result = sort(bundle(trained, tmp_path / "bundle", run=NEXT_RUN), src, dest)
+    assert f"3  copied to {dest}" in result.stdout
+    assert_sorted(dest, *src.iterdir())
+    assert {row["run"] for row in rows(dest).values()} == {NEXT_RUN}
+
+
+def test_foreign_files_are_never_touched(
+    trained: Path, src: Path, dest: Path, tmp_path: Path
+) -> None:
+    sort(trained, src, tmp_path / "first")
+    names = [*copies(tmp_path / "first"), "notes.txt", ".hidden.part-1"]
+    dest.mkdir()
+    for name in names:
+        (dest / name).write_text("mine")
+    for _ in range(2):
+        sort(trained, src, dest)
+        assert all((dest / name).read_text() == "mine" for name in names)
+        assert copies(dest) == {*names, *(row["copy"] for row in rows(dest).values())}
+        assert all(row["copy"].endswith("-2.jpg") for row in rows(dest).values())
+
+
+@pytest.mark.parametrize(
+    ("src_name", "dest_name"),
+    [("a", "a/b"), ("a/b", "a"), ("a", "a"), ("link", "a/b"), ("a/b", "link"), ("link", "a")],
+)
+def test_folders_in_each_other_are_refused(
+    trained: Path, tmp_path: Path, src_name: str, dest_name: str
+) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("a")
+    result = sort(trained, tmp_path / src_name, tmp_path / dest_name)
+    assert result.returncode == 2
+    assert result.stderr.startswith("retrain: DEST must lie outside SRC")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "link"]
+
+
+def test_a_link_in_src_that_leads_to_dest_is_refused(trained: Path, src: Path, dest: Path) -> None:
+    sort(trained, src, dest)
+    before = stamps(dest)
+    (src / "sorted").symlink_to(dest)
+    assert sort(trained, src, dest, "--recursive").returncode == 2
+    assert stamps(dest) == before
+
+
+def test_src_must_be_a_folder(trained: Path, src: Path, dest: Path) -> None:
+    for wrong in (src / "disc.jpg", src / "missing"):
+        result = sort(trained, wrong, dest)
+        assert result.returncode == 2
+        assert result.stderr == f"retrain: SRC must be a folder of pictures. Received: {wrong}\n"
+    assert not dest.exists()
+
+
+def test_dest_must_be_a_folder(trained: Path, src: Path, dest: Path) -> None:
+    dest.write_text("mine")
+    for wrong in (dest, dest / "below"):
+        result = sort(trained, src, wrong)
+        assert result.returncode == 2
+        assert result.stderr == f"retrain: DEST must be a folder. Received: {wrong}\n"
+    assert dest.read_text() == "mine"
+
+
+def test_an_empty_src_is_no_error(trained: Path, tmp_path: Path, dest: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = sort(trained, tmp_path / "empty", dest)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [f"      0  copied to {dest}"]
+    assert_sorted(dest)
+
+
+def test_sub_folders_are_entered_only_if_asked_and_hidden_files_never(
+    trained: Path, src: Path, dest: Path
+) -> None:
+    for folder in ("sub", "sub/deep", ".hidden"):
+        (src / folder).mkdir()
+        draw("disc", NEW).save(src / folder / "disc.jpg")
+    draw("disc", NEW).save(src / ".disc.jpg")
+    top = [src / f"{category}.jpg" for category in CATEGORIES]
+    sort(trained, src, dest)
+    assert_sorted(dest, *top)
+    sort(trained, src, dest, "--recursive")
+    assert_sorted(dest, *top, src / "sub" / "disc.jpg", src / "sub" / "deep" / "disc.jpg")
+
+
+def test_bad_files_are_listed_and_tried_again(trained: Path, src: Path, dest: Path) -> None:
+    bad = [src / "bad.jpg", src / "broken link.jpg"]
+    bad[0].write_text("no picture at all")
+    bad[1].symlink_to("nowhere")
+    os.mkfifo(src / "pipe.jpg")  # reading it would wait for ever
+    for options in ((), ("--recursive",)):
+        result = sort(trained, src, dest, *options)
+        assert result.returncode == 6
+        *listed, final = [line for line in result.stderr.splitlines() if "retrain: " in line]
+        for path, line in zip(bad, listed, strict=True):
+            assert line.startswith(f"retrain: {path}: ")
+        assert final == (
+            "retrain: 2 files could not be guessed; they stand in " + str(dest / "results.csv.")
+        )
+        assert len(copies(dest)) == 3
+        assert all(rows(dest)[str(path)]["error"] for path in bad)
+        assert not json.loads((dest / "results.json").read_text()).keys() & set(map(str, bad))
+    bad[1].unlink()
+    draw("disc", NEW + 1).save(bad[0])
+    assert sort(trained, src, dest).returncode == 0
+    assert rows(dest)[str(bad[0])]["error"] == ""
+    assert len(copies(dest)) == 4
+
+
+def test_any_file_name_is_sorted_once(trained: Path, tmp_path: Path, dest: Path) -> None:
+    src = tmp_path / "two words é"
+    src.mkdir()
+    not_utf8 = os.fsdecode(b"caf\xe9.jpg")
+    for name in ("two words", "é", "-dash.jpg", "line\nbreak", "carriage\rreturn", not_utf8):
+        draw("disc", NEW).save(src / name, "JPEG")
+    for _ in range(2):
+        result = sort(trained, src, dest)
+        assert result.returncode == 0, result.stderr
+        assert_sorted(dest, *src.iterdir())
+    assert f"0  copied to {dest}" in result.stdout
+
+
+def test_damaged_results_do_not_stop_the_work(trained: Path, src: Path, dest: Path) -> None:
+    dest.mkdir()
+    for text in ("[1", "[]", "7"):
+        (dest / "results.json").write_text(text)
+        (dest / "results.csv").write_text(text)
+        (dest / ".results.jsonl").write_text(f'{text}\n{{"row": 1}}\n{{"ro')
+        result = sort(trained, src, dest)
+        assert result.returncode == 0, result.stderr
+        assert len(rows(dest)) == 3
+
+
+def test_killed_in_the_middle_the_same_command_finishes_the_work(
+    trained: Path, many: Path, dest: Path
+) -> None:
+    with sorting(trained, many, dest) as process:
+        process.kill()
+    done = copies(dest)
+    assert 20 <= len(done) < 240
+    half = next(name for name in done if name.endswith(".jpg"))  # what a kill can leave besides
+    (dest / f".{half}.part-99999").write_bytes(b"half")
+    (dest / ".results.csv.part-99999").write_bytes(b"half")
+    result = sort(trained, many, dest)
+    assert result.returncode == 0, result.stderr
+    assert "sorted before" in result.stderr
+    assert_sorted(dest, *many.iterdir())
+
+
+def test_interrupted_in_the_middle_the_same_command_finishes_the_work(
+    trained: Path, many: Path, dest: Path
+) -> None:
+    with sorting(trained, many, dest) as process:
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+    assert sort(trained, many, dest).returncode == 0
+    assert_sorted(dest, *many.iterdir())
+
+
+def test_two_cannot_sort_into_one_folder_at_once(
+    trained: Path, many: Path, src: Path, dest: Path
+) -> None:
+    with sorting(trained, many, dest) as process:
+        process.send_signal(signal.SIGSTOP)
+        result = sort(trained, src, dest)
+    assert result.returncode == 8
+    assert result.stderr == f"retrain: Another guess-dir sorts into {dest}. Wait for it.\n"
+
+
+def test_a_full_disk_leaves_whole_copies_only_and_the_work_goes_on_with_more_room(
+    trained: Path, many: Path, tmp_path: Path
+) -> None:
+    with disk(tmp_path / "disk", "size=400k") as small:
+        dest = small / "dest"
+        result = sort(trained, many, dest)
+        assert result.returncode == 8
+        assert result.stderr.startswith("retrain: The disk is full: ")
+        assert len(result.stderr.splitlines()) == 1
+        whole = {path.read_bytes() for path in many.iterdir()}
+        assert {(dest / name).read_bytes() for name in copies(dest) - {".results.jsonl"}} <= whole
+        resize(small, "8m")
+        assert sort(trained, many, dest).returncode == 0
+        assert_sorted(dest, *many.iterdir())
+
+
+def test_a_disk_that_was_full_before_is_named_as_such(
+    trained: Path, src: Path, tmp_path: Path
+) -> None:
+    with disk(tmp_path / "disk", "size=4k") as small:
+        (small / "filler").write_bytes(bytes(4096))
+        result = sort(trained, src, small / "dest")
+        assert result.returncode == 8
+        assert result.stderr.startswith("retrain: The disk is full: ")
+        assert copies(small / "dest") <= {".results.jsonl"}
+
+
+def test_category_names_never_lead_out_of_dest(trained: Path, src: Path, tmp_path: Path) -> None:
+    safe = {"../../x": "_._.._x", "a/b: c?": "a_b_ c_", os.fsdecode(b"caf\xe9"): "caf_"}
+    odd = bundle(trained, tmp_path / "odd", labels=list(safe))
+    dest = tmp_path / "below" / "dest"
+    before = set(tmp_path.rglob("*"))
+    result = sort(odd, src, dest)
+    assert result.returncode == 0, result.stderr
+    assert set(tmp_path.rglob("*")) - before - {dest.parent, dest} == set(dest.iterdir())
+    assert copies(dest) == {
+        f"{safe[row['category']]}-{row['score']}.jpg" for row in rows(dest).values()
+    }
+    assert len(copies(dest)) == 3
+    assert f"0  copied to {dest}" in sort(odd, src, dest).stdout

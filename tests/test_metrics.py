@@ -1,0 +1,110 @@
+"""Numbers computed by hand, or by a reference that shares no code with ours."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from retrain.metrics import confusion_matrix, error_rate, evaluate, log_loss, wilson_interval
+
+CATEGORIES = ("a", "b", "c")
+
+
+def certain(*guesses: int) -> np.ndarray:
+    """Return probabilities [n, 3] that are sure of the given categories."""
+    return np.eye(3)[list(guesses)]
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "low", "high"),
+    [  # Newcombe 1998, Statistics in Medicine 17, table I, method 3
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_interval_is_the_published_one(
+    correct: int, total: int, low: float, high: float
+) -> None:
+    assert wilson_interval(correct, total) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize("total", [1, 2, 7, 100, 10_000])
+def test_the_interval_agrees_with_scipy_for_none_some_and_all(total: int) -> None:
+    for correct in {0, 1, total // 2, total}:
+        expected = binomtest(correct, total).proportion_ci(0.95, method="wilson")
+        assert wilson_interval(correct, total) == pytest.approx(tuple(expected), abs=1e-12)
+
+
+def test_without_pictures_the_interval_says_nothing() -> None:
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+def test_confusion_has_true_categories_in_rows_and_guesses_in_columns() -> None:
+    matrix = confusion_matrix(np.array([0, 0, 0, 1]), np.array([0, 2, 2, 1]), 3)
+    assert matrix.tolist() == [[1, 0, 2], [0, 1, 0], [0, 0, 0]]
+
+
+def test_log_loss_is_the_mean_negative_logarithm_of_the_true_category() -> None:
+    probabilities = np.array([[0.5, 0.5], [0.75, 0.25]], np.float32)
+    expected = (math.log(2) + math.log(4)) / 2
+    assert log_loss(probabilities, np.array([0, 1])) == pytest.approx(expected)
+
+
+def test_log_loss_of_a_sure_mistake_is_large_but_finite() -> None:
+    assert log_loss(certain(1), np.array([0])) == pytest.approx(-math.log(1e-7))
+
+
+def test_error_rate_counts_wrong_best_guesses() -> None:
+    assert error_rate(certain(0, 1, 2, 2), np.array([0, 1, 2, 0])) == 0.25
+
+
+def test_an_evaluation_counts_by_category() -> None:
+    # true: a a a b; guessed: a a b b
+    scores = evaluate(certain(0, 0, 1, 1), np.array([0, 0, 0, 1]), CATEGORIES)
+    assert scores is not None
+    assert (scores.pictures, scores.accuracy) == (4, 0.75)
+    assert scores.interval == wilson_interval(3, 4)
+    a, b, c = scores.categories
+    assert [a.precision, a.recall, a.f1] == pytest.approx([1, 2 / 3, 0.8])
+    assert [b.precision, b.recall, b.f1] == pytest.approx([0.5, 1, 2 / 3])
+    assert [c.precision, c.recall, c.f1] == [0, 0, 0]
+    assert [a.support, b.support, c.support] == [3, 1, 0]
+    assert scores.confusion == ((2, 1, 0), (0, 1, 0), (0, 0, 0))
+
+
+def test_macro_f1_leaves_out_categories_without_pictures() -> None:
+    scores = evaluate(certain(0, 0, 1, 1), np.array([0, 0, 0, 1]), CATEGORIES)
+    assert scores is not None
+    assert scores.macro_f1 == pytest.approx((0.8 + 2 / 3) / 2)
+
+
+def test_macro_f1_counts_a_category_that_is_never_guessed_as_zero() -> None:
+    scores = evaluate(certain(0, 0), np.array([0, 2]), CATEGORIES)
+    assert scores is not None
+    assert scores.macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_a_side_without_pictures_has_no_evaluation() -> None:
+    nothing, labels = np.empty((0, 3)), np.empty(0, np.int64)
+    assert evaluate(nothing, labels, CATEGORIES) is None
+    assert math.isnan(log_loss(nothing, labels))
+    assert math.isnan(error_rate(nothing, labels))
+
+
+def test_an_evaluation_becomes_json() -> None:
+    scores = evaluate(certain(0, 1), np.array([0, 2]), CATEGORIES)
+    assert scores is not None
+    values = json.loads(json.dumps(scores.as_dict(), allow_nan=False))
+    assert values["accuracy"] == 0.5
+    assert values["interval_95"] == list(scores.interval)
+    assert values["categories"][2] == {
+        "category": "c",
+        "precision": 0.0,
+        "recall": 0.0,
+        "f1": 0.0,
+        "support": 1,
+    }
