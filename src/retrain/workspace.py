@@ -133,7 +133,8 @@ def write_split(
 ) -> None:
     """Write a run's split.csv; keys whose pictures are gone stay, without a path."""
     rows = [(p.name, p.category, p.key, sides[p.key]) for p in pictures]
-    rows += [("", "", key, side) for key, side in sorted(previous.items()) if key not in sides]
+    present = {p.key for p in pictures}
+    rows += [("", "", key, side) for key, side in sorted(previous.items()) if key not in present]
     write_csv(run / SPLIT, ("path", "category", "key", "side"), rows)
 
 

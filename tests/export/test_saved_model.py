@@ -64,7 +64,8 @@ def test_the_graph_decodes_as_training_does(name: str, fit: Fit) -> None:
     rules = PixelRules(64, fit)
     ours = read_pixels(FILES[name], rules).astype(int)
     graph = _pixels(tf.constant(FILES[name]), rules).numpy().astype(int)
-    assert np.abs(ours - graph).mean() < 0.6, name  # levels of 255
+    assert np.abs(ours - graph).max() <= 1, name  # of 255 levels; halves may round either way
+    assert np.abs(ours - graph).mean() < 0.15, name
 
 
 def test_the_comparison_would_notice_a_wrong_fit() -> None:

@@ -26,14 +26,16 @@ def blobs(count: int, seed: int, spread: float = 1.0) -> Data:
 
 def test_the_gradient_is_that_of_the_loss() -> None:
     features, labels = blobs(30, seed=1)
-    problem = _Problem(features.astype(np.float64), labels, 3)  # type: ignore[arg-type]
+    problem = _Problem(features.astype(np.float64), labels, 3)
     point = np.random.default_rng(2).normal(0, 0.1, problem.size)
-    error = check_grad(
-        lambda x: problem.loss_and_gradient(x, 0.1)[0],
-        lambda x: problem.loss_and_gradient(x, 0.1)[1],
-        point,
-        epsilon=1e-3,
-    )
+
+    def loss(solution: np.ndarray) -> float:
+        return problem.loss_and_gradient(solution, 0.1)[0]
+
+    def gradient(solution: np.ndarray) -> np.ndarray:
+        return problem.loss_and_gradient(solution, 0.1)[1]
+
+    error = check_grad(loss, gradient, point, epsilon=1e-3)
     assert error < 1e-2
 
 

@@ -78,15 +78,19 @@ def _split_folders(data: Path) -> dict[Path, Side]:
     A folder called `train` may be a category (of railways): it is a split only if its
     sub-folders hold pictures and validation or test stands beside it.
     """
-    sides = {folder: SIDE_NAMES[folder.name] for folder in _folders(data) if _is_side(folder)}
+    sides = {
+        folder: SIDE_NAMES[folder.name]
+        for folder in _folders(data)
+        if folder.name in SIDE_NAMES
+        and (SIDE_NAMES[folder.name] != "train" or _holds_categories(folder))
+    }
     if "train" in sides.values() and len(set(sides.values())) > 1:
         return sides
     return {}
 
 
-def _is_side(folder: Path) -> bool:
-    has_pictures = any(next(visible_files(category), None) for category in _folders(folder))
-    return folder.name in SIDE_NAMES and has_pictures
+def _holds_categories(folder: Path) -> bool:
+    return any(next(visible_files(category), None) for category in _folders(folder))
 
 
 def _from_split(data: Path, folders: dict[Path, Side]) -> Dataset:
