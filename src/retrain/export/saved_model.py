@@ -135,5 +135,5 @@ def _triangles(part: Range, length: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     reach = tf.maximum(scale, 1.0)
     centres = start + (tf.range(tf.cast(count, tf.float64), dtype=tf.float64) + 0.5) * scale
     pixels = tf.range(tf.cast(length, tf.float64), dtype=tf.float64) + 0.5
-    weights = tf.maximum(0.0, 1.0 - tf.abs(pixels - centres[:, None]) / reach)
+    weights = tf.nn.relu(1.0 - tf.abs(pixels - centres[:, None]) / reach)
     return tf.cast(weights / tf.reduce_sum(weights, axis=1, keepdims=True), tf.float32)
