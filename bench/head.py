@@ -97,7 +97,9 @@ def ours(sides: Sides, network: Any, rules: PixelRules, _: argparse.Namespace) -
     labels = sides.labels(pictures)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        features = bottlenecks(pictures, network, Forward(network), rules, Path(folder), Silent())
+        features = bottlenecks(
+            pictures, network, Forward(network, constant=True), rules, Path(folder), Silent()
+        )
         train = Labelled(sides.train, features[:count], labels[:count])
         valid = Labelled(sides.valid, features[count:], labels[count:])
         head = train_head(train, valid, len(sides.categories), HeadConfig(), Silent())[0]

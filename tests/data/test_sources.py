@@ -1,5 +1,7 @@
 """What lies in a data folder, and what the program takes it for."""
 
+import os
+import shutil
 import unicodedata
 from pathlib import Path
 
@@ -306,3 +308,11 @@ def test_no_folder_says_which_to_make(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="There is no such folder: make one") as error:
         open_data(tmp_path / "data")
     assert error.value.exit_code == 3
+
+
+def test_a_category_that_is_not_utf8_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    write_jpegs(tmp_path, "disc", 1)
+    (tmp_path / os.fsdecode(b"caf\xe9")).mkdir()
+    shutil.copy(tmp_path / "disc" / "disc-000.jpg", tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(DataError, match=r"must be UTF-8. Received: 'caf\\udce9'"):
+        open_data(tmp_path)

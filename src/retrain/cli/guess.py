@@ -22,6 +22,7 @@ def command(
     """
     from retrain.infer.guess import score_line
     from retrain.jobs.guess import guess_files
+    from retrain.progress import counted
 
     guesses = []
     failed = 0
@@ -39,4 +40,4 @@ def command(
     if as_json:
         typer.echo(json.dumps(guesses, indent=2, ensure_ascii=False))
     if failed:
-        raise InputsFailed(f"{failed} of {len(images)} pictures could not be guessed.")
+        raise InputsFailed(f"{failed} of {counted(len(images), 'picture')} could not be guessed.")

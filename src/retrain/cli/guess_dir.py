@@ -26,6 +26,7 @@ def command(
     """
     from retrain.cli.console import Terminal
     from retrain.jobs.guess import sort_folder
+    from retrain.progress import counted
 
     result = sort_folder(tf_files, src, dest, recursive, GuessConfig(), Terminal())
     for row in result.failed:
@@ -38,6 +39,6 @@ def command(
         typer.echo(f"{sum(result.counts.values()):7d}  copied to {dest}")
     if result.failed:
         raise InputsFailed(
-            f"{len(result.failed)} files could not be guessed; they stand in "
+            f"{counted(len(result.failed), 'file')} could not be guessed; see "
             f"{dest / 'results.csv'}."
         )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from retrain.errors import DataError
+
 Side = Literal["train", "validation", "test"]
 SIDES: tuple[Side, ...] = ("train", "validation", "test")
 
@@ -62,5 +64,15 @@ class Picture:
 
 
 def category_name(text: str) -> str:
-    """Return a category's identity: Unicode NFC, otherwise as the user wrote it."""
+    """Return a category's identity: Unicode NFC, otherwise as the user wrote it.
+
+    Raises:
+        DataError: it is not UTF-8, which labels in a model must be.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"A category's name must be UTF-8. Received: {text!a}. Rename it."
+        ) from None
     return unicodedata.normalize("NFC", text)

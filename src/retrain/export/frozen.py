@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import keras
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from retrain.data.images import PixelRules
 from retrain.model.build import FEATURES
+from retrain.model.predict import freeze_variables
 
 Outputs = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
@@ -35,8 +35,7 @@ def freeze(model: keras.Model, rules: PixelRules, temperature: float) -> Outputs
         logits, features = inner(pixels, training=False)
         return tf.nn.softmax(logits / temperature), features
 
-    traced = tf.function(run, [pixel_spec(rules)]).get_concrete_function()
-    constant = convert_variables_to_constants_v2(traced)
+    constant = freeze_variables(tf.function(run, [pixel_spec(rules)]))
 
     def outputs(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities, features = constant(pixels)

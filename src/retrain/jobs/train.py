@@ -1,12 +1,12 @@
 """A training, from a folder of pictures to a published model; reads like the way of the data."""
 
-import hashlib
+import errno
 import importlib.metadata
 import math
+import os
 import platform
 import shutil
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, fields
@@ -20,13 +20,10 @@ from numpy.typing import NDArray
 
 from retrain.bundle import BundleFiles, Manifest
 from retrain.config import TrainConfig
-from retrain.data.check import check
 from retrain.data.images import PixelRules
-from retrain.data.records import SIDES, Picture, Side, Skipped
-from retrain.data.sources import open_data
-from retrain.data.split import assign, group_pattern
+from retrain.data.records import SIDES, Side, Skipped
 from retrain.data.stream import cores
-from retrain.errors import ChecksFailed, DataError, MachineError
+from retrain.errors import ChecksFailed, MachineError
 from retrain.export.frozen import freeze
 from retrain.export.litert import export_litert
 from retrain.export.parity import PICTURES as PARITY_PICTURES
@@ -35,6 +32,7 @@ from retrain.export.saved_model import export_saved_model
 from retrain.features import bottlenecks, seconds_per_picture
 from retrain.infer.litert import LiteRT
 from retrain.infer.savedmodel import SavedModel
+from retrain.jobs.training_data import TrainingData, read_training_data
 from retrain.metrics import Evaluation, evaluate
 from retrain.model.backbones import Backbone, input_size
 from retrain.model.build import add_head, build_backbone, copy_under
@@ -48,7 +46,6 @@ from retrain.train.stages import Budget, Labelled, fine_tune, train_head
 from retrain.version import VERSION
 from retrain.workspace import Workspace, write_csv, write_json, write_split
 
-FEW_PICTURES = 20  # a category; retrain.py warned below it too
 EXPORT_SECONDS = 25.0  # converting and reloading a small model, besides comparing pictures
 TEMPERATURE = 1.0  # until calibration fits it
 NEARLY_FULL = 1 << 20  # bytes left on a disk that counts as full
@@ -85,14 +82,14 @@ def train(root: Path, config: TrainConfig, report: Reporter) -> Trained:
         backbone, reason = choose(config.backbone.name, config.backbone.weights, gpu)
         rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
         report.say(f"Backbone: {backbone.name} at {rules.size} px ({reason}).")
-        data = _read_data(workspace, rules, config, report)
+        data = read_training_data(workspace, rules, config.split.group_by, report)
         weights = obtain(backbone, config.backbone.weights, report.say)
 
         run = workspace.new_run(backbone.name)
         with _tidy(run):
             _write_data(run, data, config)
             network = build_backbone(backbone, rules.size, weights)
-            forward = Forward(network)
+            forward = Forward(network, constant=True)
             features = bottlenecks(
                 data.pictures, network, forward, rules, workspace.bottlenecks, report
             )
@@ -130,101 +127,7 @@ def train(root: Path, config: TrainConfig, report: Reporter) -> Trained:
     return Trained(run, manifest, evaluations, data.skipped, time.monotonic() - start)
 
 
-@dataclass(frozen=True)
-class _Data:
-    """All pictures, training first, then validation, then test, so that a side is a slice."""
-
-    pictures: Sequence[Picture]
-    categories: tuple[str, ...]
-    sides: Mapping[str, Side]
-    previous: Mapping[str, Side]
-    skipped: Sequence[Skipped]
-
-    def labels(self) -> NDArray[np.int64]:
-        index = {category: i for i, category in enumerate(self.categories)}
-        return np.array([index[picture.category] for picture in self.pictures], np.int64)
-
-    def by_side(self, features: NDArray[np.float32]) -> dict[Side, Labelled]:
-        counts = Counter(self.sides[picture.key] for picture in self.pictures)
-        labels, parts, start = self.labels(), {}, 0
-        for side in SIDES:
-            rows = slice(start, start + counts[side])
-            parts[side] = Labelled(self.pictures[rows], features[rows], labels[rows])
-            start = rows.stop
-        return parts
-
-    def fingerprint(self) -> str:
-        lines = sorted(f"{p.name}\t{p.category}\t{p.sha256}" for p in self.pictures)
-        return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
-
-
-def _read_data(
-    workspace: Workspace, rules: PixelRules, config: TrainConfig, report: Reporter
-) -> _Data:
-    """Find, decode and split the pictures; say what is odd about them."""
-    if config.split.group_by:
-        group_pattern(config.split.group_by)
-    dataset = open_data(workspace.data)
-    for note in dataset.notes:
-        report.warn(note)
-    with report.bar("checking pictures", len(dataset.examples)) as advance:
-        pictures, skipped = check(dataset, rules, config.split.group_by, advance)
-    for bad in skipped:
-        report.warn(f"Skipped {bad.name}: {bad.reason}")
-    previous = workspace.previous_sides()
-    sides = assign(pictures, previous, dataset.draw)
-    learnable = {p.category for p in pictures if sides[p.key] == "train"}
-    categories = tuple(sorted(learnable))
-    for category in sorted({p.category for p in pictures} - learnable):
-        report.warn(
-            f"Category {category!r} is left out: all its pictures are held back for validation "
-            "or test. Add some."
-        )
-    if len(categories) < 2:
-        found = f"only {categories[0]!r}" if categories else "none that can be read"
-        raise DataError(
-            f"Two categories with pictures are needed to tell apart. Received: {found} in "
-            f"{workspace.data}."
-        )
-    pictures = [p for p in pictures if p.category in learnable]
-    _report_twins(pictures, report)
-    pictures.sort(key=lambda p: (SIDES.index(sides[p.key]), p.name))
-    data = _Data(pictures, categories, sides, previous, skipped)
-    _report_counts(data, report)
-    return data
-
-
-def _report_twins(pictures: Sequence[Picture], report: Reporter) -> None:
-    """Warn of identical files that contradict each other or escape their group."""
-    first: dict[str, Picture] = {}
-    for picture in pictures:
-        twin = first.setdefault(picture.sha256, picture)
-        if twin.category != picture.category:
-            report.warn(f"The same picture in two categories: {twin.name} and {picture.name}.")
-        elif twin.key != picture.key:
-            report.warn(f"The same picture in two groups: {twin.name} and {picture.name}.")
-
-
-def _report_counts(data: _Data, report: Reporter) -> None:
-    counts = Counter((p.category, data.sides[p.key]) for p in data.pictures)
-    report.say(
-        f"{counted(len(data.pictures), 'picture')} in "
-        f"{counted(len(data.categories), 'category', 'categories')}, "
-        f"{counted(len(data.skipped), 'file')} skipped."
-    )
-    row = report.table(("category", *SIDES))
-    for category in data.categories:
-        row([category, *(str(counts[category, side]) for side in SIDES)])
-    for category in data.categories:
-        total = sum(counts[category, side] for side in SIDES)
-        if total < FEW_PICTURES:
-            report.warn(
-                f"Category {category!r} has {counted(total, 'picture')}; "
-                f"below {FEW_PICTURES} do not expect much."
-            )
-
-
-def _write_data(run: Path, data: _Data, config: TrainConfig) -> None:
+def _write_data(run: Path, data: TrainingData, config: TrainConfig) -> None:
     (run / "checkpoints").mkdir()
     write_split(run, data.pictures, data.sides, data.previous)
     write_csv(run / "skipped.csv", ("path", "reason"), (astuple(bad) for bad in data.skipped))
@@ -254,7 +157,7 @@ def _fit(
     network: keras.Model,
     backbone: Backbone,
     rules: PixelRules,
-    data: _Data,
+    data: TrainingData,
     parts: Mapping[Side, Labelled],
     config: TrainConfig,
     budget: Budget,
@@ -292,7 +195,7 @@ def _fit(
     report.say(f"Kept: the fine-tuned model ({verdict}).")
     if policy != "float32":
         tuned_model = copy_under("float32", tuned_model, backbone, rules.size)
-    forward = Forward(tuned_model)
+    forward = Forward(tuned_model, constant=True)
     probabilities: dict[Side, NDArray[np.float32]] = {
         side: predict_probabilities(forward, [p.path for p in parts[side].pictures], rules)
         for side in SIDES[1:]
@@ -312,7 +215,7 @@ def _kept_head(
 
 def _export(
     kept: _Kept,
-    data: _Data,
+    data: TrainingData,
     rules: PixelRules,
     run: Path,
     budget: Budget,
@@ -395,9 +298,10 @@ def _tidy(run: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        full = shutil.disk_usage(run).free < NEARLY_FULL
+        # TensorFlow and HDF5 hide it behind errors of their own.
+        full = shutil.disk_usage(run).free < NEARLY_FULL or os.strerror(errno.ENOSPC) in str(error)
         shutil.rmtree(run, ignore_errors=True)
-        if full:  # TensorFlow and HDF5 hide it behind errors of their own
+        if full:
             raise MachineError(
                 f"The disk is full: {run.parent}. Free some space and start again; the published "
                 "model is as before."

@@ -1,0 +1,132 @@
+"""The pictures of a training: found, decoded, split, and what is odd about them said."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain.data.check import check
+from retrain.data.images import PixelRules
+from retrain.data.records import SIDES, Picture, Side, Skipped
+from retrain.data.sources import open_data
+from retrain.data.split import assign, group_pattern
+from retrain.errors import DataError
+from retrain.progress import Reporter, counted
+from retrain.train.stages import Labelled
+from retrain.workspace import Workspace
+
+FEW_PICTURES = 20  # a category; retrain.py warned below it too
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All pictures, training first, then validation, then test, so that a side is a slice.
+
+    categories: in the order of the model's outputs. sides: by key; previous: of the run before.
+    """
+
+    pictures: Sequence[Picture]
+    categories: tuple[str, ...]
+    sides: Mapping[str, Side]
+    previous: Mapping[str, Side]
+    skipped: Sequence[Skipped]
+
+    def labels(self) -> NDArray[np.int64]:
+        """Return the index of each picture's category."""
+        index = {category: i for i, category in enumerate(self.categories)}
+        return np.array([index[picture.category] for picture in self.pictures], np.int64)
+
+    def by_side(self, features: NDArray[np.float32]) -> dict[Side, Labelled]:
+        """Cut pictures, their features [n, d] and labels into sides; nothing is copied."""
+        counts = Counter(self.sides[picture.key] for picture in self.pictures)
+        labels, parts, start = self.labels(), {}, 0
+        for side in SIDES:
+            rows = slice(start, start + counts[side])
+            parts[side] = Labelled(self.pictures[rows], features[rows], labels[rows])
+            start = rows.stop
+        return parts
+
+    def fingerprint(self) -> str:
+        """Return a sha256 of names, categories and contents, hex."""
+        lines = sorted(f"{p.name}\t{p.category}\t{p.sha256}" for p in self.pictures)
+        return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def read_training_data(
+    workspace: Workspace, rules: PixelRules, group_by: str | None, report: Reporter
+) -> TrainingData:
+    """Find, decode and split the pictures; say what is odd about them.
+
+    Args:
+        workspace: whose data folder is read; its earlier runs keep their split.
+        rules: pictures are decoded as the network will want them.
+        group_by: regular expression on relative paths, or None.
+        report: hears warnings and counts, shows the progress.
+
+    Raises:
+        DataError: fewer than two categories can be learned.
+        UsageError: `group_by` is no regular expression.
+    """
+    if group_by:
+        group_pattern(group_by)
+    dataset = open_data(workspace.data)
+    for note in dataset.notes:
+        report.warn(note)
+    with report.bar("checking pictures", len(dataset.examples)) as advance:
+        pictures, skipped = check(dataset, rules, group_by, advance)
+    for bad in skipped:
+        report.warn(f"Skipped {bad.name}: {bad.reason}")
+    previous = workspace.previous_sides()
+    sides = assign(pictures, previous, dataset.draw)
+    learnable = {p.category for p in pictures if sides[p.key] == "train"}
+    categories = tuple(sorted(learnable))
+    for category in sorted({p.category for p in pictures} - learnable):
+        report.warn(
+            f"Category {category!r} is left out: all its pictures are held back for validation "
+            "or test. Add some."
+        )
+    if len(categories) < 2:
+        found = f"only {categories[0]!r}" if categories else "none that can be read"
+        raise DataError(
+            f"Two categories with pictures are needed to tell apart. Received: {found} in "
+            f"{workspace.data}."
+        )
+    pictures = [p for p in pictures if p.category in learnable]
+    _report_twins(pictures, report)
+    pictures.sort(key=lambda p: (SIDES.index(sides[p.key]), p.name))
+    data = TrainingData(pictures, categories, sides, previous, skipped)
+    _report_counts(data, report)
+    return data
+
+
+def _report_twins(pictures: Sequence[Picture], report: Reporter) -> None:
+    """Warn of identical files that contradict each other or escape their group."""
+    first: dict[str, Picture] = {}
+    for picture in pictures:
+        twin = first.setdefault(picture.sha256, picture)
+        if twin.category != picture.category:
+            report.warn(f"The same picture in two categories: {twin.name} and {picture.name}.")
+        elif twin.key != picture.key:
+            report.warn(f"The same picture in two groups: {twin.name} and {picture.name}.")
+
+
+def _report_counts(data: TrainingData, report: Reporter) -> None:
+    counts = Counter((p.category, data.sides[p.key]) for p in data.pictures)
+    report.say(
+        f"{counted(len(data.pictures), 'picture')} in "
+        f"{counted(len(data.categories), 'category', 'categories')}, "
+        f"{counted(len(data.skipped), 'file')} skipped."
+    )
+    row = report.table(("category", *SIDES))
+    for category in data.categories:
+        row([category, *(str(counts[category, side]) for side in SIDES)])
+    for category in data.categories:
+        total = sum(counts[category, side] for side in SIDES)
+        if total < FEW_PICTURES:
+            report.warn(
+                f"Category {category!r} has {counted(total, 'picture')}; "
+                f"below {FEW_PICTURES} do not expect much."
+            )
