@@ -46,7 +46,7 @@ from retrain.train.stages import Budget, Labelled, fine_tune, train_head
 from retrain.version import VERSION
 from retrain.workspace import Workspace, write_csv, write_json, write_split
 
-EXPORT_SECONDS = 25.0  # converting and reloading a small model, besides comparing pictures
+EXPORT_SECONDS = 12.0  # converting and reloading a small model, besides comparing pictures
 TEMPERATURE = 1.0  # until calibration fits it
 NEARLY_FULL = 1 << 20  # bytes left on a disk that counts as full
 
