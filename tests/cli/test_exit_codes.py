@@ -291,7 +291,7 @@ def test_6_an_input_that_failed(trained: Path, tmp_path: Path) -> None:
     assert result.returncode == 6
     assert result.stderr.splitlines() == [
         f"retrain: {tmp_path / 'missing.jpg'}: No such file or directory",
-        "retrain: 1 of 1 pictures could not be guessed.",
+        "retrain: 1 of 1 picture could not be guessed.",
     ]
 
 

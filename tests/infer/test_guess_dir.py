@@ -309,9 +309,8 @@ def test_bad_files_are_listed_and_tried_again(trained: Path, src: Path, dest: Pa
         *listed, final = [line for line in result.stderr.splitlines() if "retrain: " in line]
         for path, line in zip(bad, listed, strict=True):
             assert line.startswith(f"retrain: {path}: ")
-        assert final == (
-            "retrain: 2 files could not be guessed; they stand in " + str(dest / "results.csv.")
-        )
+        table = dest / "results.csv"
+        assert final == f"retrain: 2 files could not be guessed; see {table}."
         assert len(copies(dest)) == 3
         assert all(rows(dest)[str(path)]["error"] for path in bad)
         assert not json.loads((dest / "results.json").read_text()).keys() & set(map(str, bad))
