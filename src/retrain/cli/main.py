@@ -54,7 +54,7 @@ def options(
 
 
 def main() -> NoReturn:
-    """Run the command line and exit with the code that the table in `docs/` promises."""
+    """Run the command line and exit with the code that the README promises."""
     debug = "--debug" in sys.argv
     if debug:  # anywhere on the line, as people type it
         sys.argv = [sys.argv[0], *(arg for arg in sys.argv[1:] if arg != "--debug")]
