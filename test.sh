@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
 # Every check, one command; sets itself up. Arguments go to pytest: bash test.sh -k split
+#
+# The container is tested where a Docker engine answers; RETRAIN_BASE_IMAGE and
+# RETRAIN_BUILD_OPTIONS hold for its image as they do for docker/run.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 bash docker/local.sh --set-up dev
@@ -9,5 +12,6 @@ ruff check
 ruff format --check
 mypy
 lint-imports
-shellcheck ./*.sh .ci/run docker/*.sh requirements/*.sh
+shellcheck --external-sources ./*.sh .ci/run docker/*.sh requirements/*.sh tests/docker/*.sh
+hadolint docker/Dockerfile
 python -m pytest "$@"

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Runs `retrain ARGUMENTS...` on this machine, in a virtual environment that it sets up itself.
 #
-#   local.sh --set-up REQUIREMENTS   only sets up; REQUIREMENTS is `main` or `dev`
+#   local.sh --set-up REQUIREMENTS   only sets up; REQUIREMENTS is `cpu` or `dev`
 #   local.sh ARGUMENTS...            sets up what is missing, then runs the tool
+#
+# RETRAIN_BECAUSE is why it runs here and not in a container, unless the user wants it so.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 venv="$root/.venv"
 
 fail() {
-    echo "retrain: $1" >&2
+    echo "retrain: ${RETRAIN_BECAUSE:+No container: $RETRAIN_BECAUSE. And here: }$1" >&2
     exit 8
 }
 
@@ -49,5 +51,8 @@ if [ "${1:-}" = "--set-up" ]; then
     exit 0
 fi
 # What the tests installed holds all that the tool needs.
-cmp -s "$root/requirements/dev.txt" "$venv/retrain-requirements-dev.txt" || set_up main
+cmp -s "$root/requirements/dev.txt" "$venv/retrain-requirements-dev.txt" || set_up cpu
+if [ -n "${RETRAIN_BECAUSE:-}" ]; then
+    echo "retrain: running in $venv, without a container: $RETRAIN_BECAUSE." >&2
+fi
 exec "$venv/bin/python" -m retrain "$@"

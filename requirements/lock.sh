@@ -8,5 +8,7 @@ lock() {
         --no-header --no-emit-index-url --quiet "$@"
 }
 
-lock --output-file requirements/main.txt
-lock --group dev --extra lite1 --constraint requirements/main.txt --output-file requirements/dev.txt
+lock --extra cpu --output-file requirements/cpu.txt
+lock --extra gpu --constraint requirements/cpu.txt --output-file requirements/gpu.txt
+lock --extra cpu --extra lite1 --group dev --constraint requirements/cpu.txt \
+    --output-file requirements/dev.txt

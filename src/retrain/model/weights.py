@@ -76,15 +76,8 @@ def obtain(backbone: Backbone, wanted: str, say: Callable[[str], None]) -> Weigh
 
 def ready_file(backbone: Backbone) -> Path | None:
     """Return the ImageNet weights of a backbone if they are on this machine."""
-    if backbone.package:
-        spec = importlib.util.find_spec(backbone.package)
-        if spec is None or not spec.submodule_search_locations:
-            return None
-        folder = Path(spec.submodule_search_locations[0]) / "models"
-    else:
-        folder = _cache()
-    path = folder / backbone.weights_file
-    return path if path.is_file() else None
+    paths = (folder / backbone.weights_file for folder in _folders(backbone))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def ready_names() -> list[str]:
@@ -109,6 +102,15 @@ def network_answers() -> bool:
     thread.start()
     thread.join(NETWORK_PATIENCE)
     return bool(answers)
+
+
+def _folders(backbone: Backbone) -> list[Path]:
+    """Return where the weights of a backbone may lie."""
+    if backbone.package:
+        spec = importlib.util.find_spec(backbone.package)
+        return [Path(place) / "models" for place in (spec and spec.submodule_search_locations) or ()]
+    image = os.environ.get("RETRAIN_WEIGHTS_DIR")  # set in a container image that brings some
+    return [_cache(), *([Path(image)] if image else [])]
 
 
 def _cache() -> Path:
