@@ -123,7 +123,7 @@ def test_a_dangling_link_is_reported_by_the_check(tmp_path: Path) -> None:
     (tmp_path / "disc" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     _, skipped = check(open_data(tmp_path), PixelRules(16, FIT))
     assert [(bad.name, bad.reason) for bad in skipped] == [
-        ("disc/gone.jpg", "No such file or directory")
+        ("disc/gone.jpg", f"a link to {tmp_path / 'nowhere.jpg'}, which is not there")
     ]
 
 
@@ -305,9 +305,27 @@ def test_a_folder_without_pictures_says_where_they_belong(
 
 
 def test_no_folder_says_which_to_make(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="There is no such folder: make one") as error:
+    with pytest.raises(DataError, match=r"one folder a category. Received: no such") as error:
         open_data(tmp_path / "data")
     assert error.value.exit_code == 3
+
+
+def test_a_data_folder_that_is_a_broken_link_says_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(tmp_path / "other disk")
+    with pytest.raises(DataError, match=f"Received: a link to {tmp_path / 'other disk'}, which"):
+        open_data(tmp_path / "data")
+
+
+def test_a_category_that_is_a_broken_link_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "cat/1.jpg", "dog/1.jpg")
+    (tmp_path / "fox").symlink_to(tmp_path / "other disk")
+    reason = f"fox is a link to {tmp_path / 'other disk'}, which is not there"
+    assert open_data(tmp_path).notes == (f"{reason}: left out.",)
+    monkeypatch.setenv("RETRAIN_ENGINE", "docker 29")
+    hint = "in the container; name its folder in RETRAIN_MOUNT"
+    assert open_data(tmp_path).notes == (f"{reason} {hint}: left out.",)
 
 
 def test_a_category_that_is_not_utf8_is_refused_before_anything_is_trained(tmp_path: Path) -> None:

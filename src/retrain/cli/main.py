@@ -13,7 +13,7 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from retrain.cli import guess, guess_dir, train, weights
+from retrain.cli import doctor, guess, guess_dir, train, weights
 from retrain.errors import RetrainError, Terminated
 from retrain.version import VERSION
 
@@ -36,6 +36,7 @@ app.command("train")(train.command)
 app.command("guess")(guess.command)
 app.command("guess-dir")(guess_dir.command)
 app.command("weights")(weights.command)
+app.command("doctor")(doctor.command)
 
 
 @app.callback(invoke_without_command=True)

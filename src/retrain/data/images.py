@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from retrain.config import Fit
+from retrain.data.links import broken_link
 
 RULES_VERSION = 1  # raise it whenever the same file would give other pixels
 
@@ -67,7 +68,7 @@ def read_bytes(path: Path) -> bytes:
             raise BadPicture("not a regular file")  # reading a pipe would wait for ever
         content = path.read_bytes()
     except OSError as error:
-        raise BadPicture(error.strerror or str(error)) from error
+        raise BadPicture(broken_link(path) or error.strerror or str(error)) from error
     except ValueError as error:  # a null character in the path
         raise BadPicture(str(error)) from error
     if not content:

