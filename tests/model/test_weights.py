@@ -66,6 +66,20 @@ def test_auto_takes_what_is_fast_here_and_a_named_backbone_never_changes() -> No
     assert choose("xception", "imagenet", gpu=False)[0].name == "xception"
 
 
+def test_weights_that_an_image_brings_are_found_after_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = backbone_named("mobilenetv2")
+    image, own = tmp_path / "image" / backbone.weights_file, tmp_path / "models"
+    image.parent.mkdir()
+    image.write_bytes(b"weights")
+    assert ready_file(backbone) is None
+    monkeypatch.setenv("RETRAIN_WEIGHTS_DIR", str(image.parent))
+    assert ready_file(backbone) == image
+    (own / backbone.weights_file).write_bytes(b"weights")
+    assert ready_file(backbone) == own / backbone.weights_file
+
+
 def test_every_digest_is_the_one_that_keras_checks() -> None:
     sources = Path(keras.src.__file__).parent / "applications"
     text = "".join(path.read_text() for path in sources.glob("*.py"))

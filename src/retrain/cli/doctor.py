@@ -18,7 +18,9 @@ def command(
 ) -> None:
     """Look at this machine, then train on drawn pictures and guess, in a temporary folder.
 
-    Exit code 0 only if the main job would work. Example: retrain doctor tf_files
+    The exit code is 0 only if the main job would work.
+
+    Example: retrain doctor tf_files
     """
     from retrain.jobs.doctor import examine
 
