@@ -47,7 +47,9 @@ run_in_container() {
     esac
     run_as_caller
     if [[ "$mounted" != *"|/tmp|"* ]]; then options+=(--tmpfs /tmp:mode=1777); fi
-    if [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; then options+=(--interactive --tty); fi
+    # No --tty: the engine's client passes signals on without it alone, and hangs on a terminal that
+    # it does not own, as a job in the background. Bars are drawn because the tool is told.
+    if [ -t 2 ]; then options+=(--env TTY_COMPATIBLE=1 --env "COLUMNS=$(tput cols 2>/dev/null || echo 80)"); fi
     if [ -n "$gpu" ]; then options+=("$gpu"); fi
     if has_gpu; then
         options+=(--env "RETRAIN_HOST_GPUS=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null || true)")

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -16,18 +17,21 @@ from pictures import write_workspace
 USER = 1234
 
 
+def unavailable(why: str) -> NoReturn:
+    """Skip; fail where RETRAIN_TEST_ENGINE=required says that nothing may be left out."""
+    if os.environ.get("RETRAIN_TEST_ENGINE") == "required":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
 @pytest.fixture(scope="session")
 def engine() -> None:
     """Docker; tests are skipped where it does not answer, unless RETRAIN_TEST_ENGINE=required."""
-    found = "Docker is not installed."
-    if shutil.which("docker"):
-        answer = docker("info")
-        if answer.returncode == 0:
-            return
-        found = answer.stdout + answer.stderr
-    if os.environ.get("RETRAIN_TEST_ENGINE") == "required":
-        pytest.fail(found)
-    pytest.skip("no Docker engine answers")
+    if not shutil.which("docker"):
+        unavailable("Docker is not installed")
+    answer = docker("info")
+    if answer.returncode != 0:
+        unavailable(f"no Docker engine answers: {answer.stdout}{answer.stderr}")
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +69,7 @@ def picture(workspace: Path) -> Path:
 @pytest.fixture
 def own(workspace: Path, tmp_path: Path) -> Path:
     """A copy of the workspace, to be changed; what a guess needs of its model."""
-    (run,) = (workspace / "runs").iterdir()
+    run = (workspace / "model").resolve()
     root = tmp_path / "own"
     for name in ("manifest.json", "model.tflite"):
         (root / "runs" / run.name).mkdir(parents=True, exist_ok=True)
@@ -93,22 +97,23 @@ def home() -> Iterator[Path]:
 @pytest.fixture
 def other(home: Path, project: Project) -> Project:
     """The project's commands as another user has them; skipped where that one cannot read them."""
-    path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    reading = subprocess.run(
-        ["cat", project.root / "retrain.sh"],
-        capture_output=True,
-        check=False,
-        **Caller(USER).options(),
-    )
-    if reading.returncode != 0:
+    if not succeeds(Caller(USER), "cat", str(project.root / "retrain.sh")):
         pytest.skip("another user cannot read the project here")
+    path = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
     return Project(home / "keras", settings={"HOME": str(home), "PATH": path})
 
 
 @pytest.fixture
-def member(engine: None) -> Caller:
+def member(home: Path, engine: None) -> Caller:
     """Another user who may use the engine's socket."""
     host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     if not host.startswith("unix://"):
         pytest.skip("the engine is on another machine")
-    return Caller(USER, (Path(host.removeprefix("unix://")).stat().st_gid,))
+    caller = Caller(USER, (Path(host.removeprefix("unix://")).stat().st_gid,))
+    if not succeeds(caller, str(home / "bin" / "docker"), "version"):
+        unavailable(f"the group of {host} cannot reach it")
+    return caller
+
+
+def succeeds(caller: Caller, *line: str) -> bool:
+    return subprocess.run(line, capture_output=True, **caller.options()).returncode == 0
