@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 
 from commands import environment, retrain
 from pictures import write_jpegs
 from retrain.cli.main import app
 from retrain.version import VERSION
 
-COMMANDS = {info.name: info.callback for info in app.registered_commands if info.name}
+COMMANDS = app.commands
 
 
 def loaded(*arguments: str | Path) -> set[str]:
@@ -46,12 +45,11 @@ def test_each_command_has_help_with_an_example(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_example_is_a_command_line_that_parses(name: str) -> None:
-    example = (COMMANDS[name].__doc__ or "").split("Example: ")[1].splitlines()[0]
+    example = (COMMANDS[name].help or "").split("Example: ")[1].splitlines()[0]
     program, command, *arguments = shlex.split(example)
     assert (program, command) == ("retrain", name)
-    group = typer.main.get_group(app)
-    with group.make_context("retrain", [command, *arguments]) as context:
-        parsed = group.commands[name].make_context(name, arguments, parent=context)
+    with app.make_context("retrain", [command, *arguments]) as context:
+        parsed = COMMANDS[name].make_context(name, arguments, parent=context)
     assert parsed.params
 
 
@@ -67,7 +65,7 @@ def test_the_version_is_one_line() -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     modules = loaded("train", "--help")
-    assert "typer" in modules
+    assert "click" in modules
     assert not modules & {"numpy", "PIL", "tensorflow", "keras", "scipy", "h5py", "rich"}
 
 

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
-import typer
-from typer.core import TyperGroup, TyperOption
 
 from commands import ROOT
 from containers import Caller, Project, Result, refused
@@ -65,12 +64,10 @@ def ran_here(result: Result, reason: str) -> bool:
     return (result.returncode, result.stdout, result.stderr) == (0, VERSION_LINE, line)
 
 
-def options() -> Iterator[TyperOption]:
+def options() -> Iterator[click.Option]:
     """Yield the options of all commands."""
-    group = typer.main.get_command(app)
-    assert isinstance(group, TyperGroup)
-    for command in (group, *group.commands.values()):
-        yield from (entry for entry in command.params if isinstance(entry, TyperOption))
+    for command in (app, *app.commands.values()):
+        yield from (entry for entry in command.params if isinstance(entry, click.Option))
 
 
 def test_the_wrappers_know_every_option_that_takes_a_value() -> None:

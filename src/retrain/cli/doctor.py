@@ -3,19 +3,17 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
+from retrain.cli.options import PATH, json_option
 from retrain.errors import MachineError
 
 
-def command(
-    tf_files: Annotated[
-        Path | None, typer.Argument(help="Workspace to look at too.", metavar="[TF_FILES]")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+@click.command("doctor")
+@click.argument("tf_files", type=PATH, required=False)
+@json_option
+def command(tf_files: Path | None, as_json: bool) -> None:
     """Look at this machine, then train on drawn pictures and guess, in a temporary folder.
 
     The exit code is 0 only if the main job would work.
@@ -28,10 +26,10 @@ def command(
     for finding in examine(tf_files):
         findings.append(finding)
         if not as_json:
-            typer.echo(f"{finding.state:<6}{finding.name:<15}{finding.text}")
+            click.echo(f"{finding.state:<6}{finding.name:<15}{finding.text}")
     wrong = [finding.name for finding in findings if finding.state == "wrong"]
     if as_json:
         report = {"works": not wrong, "findings": [asdict(finding) for finding in findings]}
-        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
     if wrong:
         raise MachineError(f"The main job would not work here: {', '.join(wrong)}; see above.")

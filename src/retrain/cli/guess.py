@@ -2,21 +2,23 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
+from retrain.cli.options import PATH, json_option
 from retrain.config import GuessConfig
 from retrain.errors import InputsFailed
 
 
-def command(
-    tf_files: Annotated[Path, typer.Argument(help="Workspace with a trained model, or a bundle.")],
-    images: Annotated[list[Path], typer.Argument(help="Picture files.", metavar="IMAGE...")],
-    top: Annotated[int | None, typer.Option(min=1, help="Show the best K categories only.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+@click.command("guess")
+@click.argument("tf_files", type=PATH)
+@click.argument("images", type=PATH, nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--top", type=click.IntRange(min=1), help="Show the best K categories only.")
+@json_option
+def command(tf_files: Path, images: tuple[Path, ...], top: int | None, as_json: bool) -> None:
     """Name what pictures show: every category with its probability, best first.
+
+    TF_FILES is a workspace with a trained model, or a bundle.
 
     Example: retrain guess tf_files photo.jpg
     """
@@ -31,13 +33,13 @@ def command(
         guesses.append({"source": str(found.path), "scores": dict(scores), "error": found.error})
         if found.error:
             failed += 1
-            typer.echo(f"retrain: {found.path}: {found.error}", err=True)
+            click.echo(f"retrain: {found.path}: {found.error}", err=True)
         elif not as_json:
             if len(images) > 1:
-                typer.echo(f"{found.path}:")
+                click.echo(f"{found.path}:")
             for category, score in scores:
-                typer.echo(score_line(category, score))
+                click.echo(score_line(category, score))
     if as_json:
-        typer.echo(json.dumps(guesses, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(guesses, indent=2, ensure_ascii=False))
     if failed:
         raise InputsFailed(f"{failed} of {counted(len(images), 'picture')} could not be guessed.")

@@ -10,8 +10,7 @@ import warnings
 from types import FrameType
 from typing import NoReturn
 
-import typer
-from typer.exceptions import TyperException
+import click
 
 from retrain.cli import doctor, guess, guess_dir, train, weights
 from retrain.errors import RetrainError, Terminated
@@ -24,34 +23,20 @@ NATIVE_CHATTER = (
     r"|^To enable the following instructions"
 )
 
-app = typer.Typer(
-    name="retrain",
-    help="Turn a folder of pictures into an image classifier.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("train")(train.command)
-app.command("guess")(guess.command)
-app.command("guess-dir")(guess_dir.command)
-app.command("weights")(weights.command)
-app.command("doctor")(doctor.command)
 
-
-@app.callback(invoke_without_command=True)
-def options(
-    context: typer.Context,
-    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
-    debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors."),
-) -> None:
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, message="retrain %(version)s")
+@click.option("--debug", is_flag=True, help="Show tracebacks of errors.")
+@click.pass_context
+def app(context: click.Context, debug: bool) -> None:
     """Turn a folder of pictures into an image classifier."""
-    if version:
-        typer.echo(f"retrain {VERSION}")
-        raise typer.Exit
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help(), err=True)
-        raise typer.Exit(EXIT_USAGE)
+        click.echo(context.get_help(), err=True)
+        context.exit(EXIT_USAGE)
+
+
+for module in (train, guess, guess_dir, weights, doctor):
+    app.add_command(module.command)
 
 
 def main() -> NoReturn:
@@ -64,13 +49,13 @@ def main() -> NoReturn:
     try:
         _run_command()
         code = 0
-    except typer.Exit as error:
+    except click.exceptions.Exit as error:
         code = error.exit_code
-    except TyperException as error:
+    except click.ClickException as error:
         code = _tell(_usage(error), EXIT_USAGE, debug)
     except RetrainError as error:
         code = _tell(str(error), error.exit_code, debug)
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, click.Abort):
         code = _tell("Interrupted. The same command starts again.", EXIT_INTERRUPTED, False)
     except Terminated:
         code = _tell("Terminated. The same command starts again.", EXIT_TERMINATED, False)
@@ -87,14 +72,15 @@ def main() -> NoReturn:
 
 def _run_command() -> None:
     """Do what `app()` does, but let every exception through: it makes codes of its own of some."""
-    with typer.main.get_command(app).make_context("retrain", sys.argv[1:]) as context:
-        context.command.invoke(context)
+    with app.make_context("retrain", sys.argv[1:]) as context:
+        app.invoke(context)
 
 
-def _usage(error: TyperException) -> str:
+def _usage(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "retrain"
-    return f"{error.format_message().rstrip('.')}. See {command} --help"
+    message = error.format_message()
+    return f"{message}{'' if message.endswith(('.', '?')) else '.'} See {command} --help"
 
 
 def _tell(message: str, code: int, debug: bool) -> int:

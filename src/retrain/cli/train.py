@@ -3,10 +3,11 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, get_args
 
-import typer
+import click
 
+from retrain.cli.options import PATH, json_option
 from retrain.config import (
     BackboneConfig,
     FineTune,
@@ -25,43 +26,118 @@ if TYPE_CHECKING:
 _TUNING = FineTuneConfig()
 
 
+@click.command("train")
+@click.argument("tf_files", type=PATH)
+@click.option(
+    "--backbone",
+    default=BackboneConfig.name,
+    show_default=True,
+    help="auto, or one that `retrain weights` lists.",
+)
+@click.option(
+    "--weights",
+    default=BackboneConfig.weights,
+    show_default=True,
+    help="imagenet, none (from scratch), or a file.",
+)
+@click.option(
+    "--size",
+    type=int,
+    default=PictureConfig.size,
+    help="Input size in pixels; the backbone's own if not given.",
+)
+@click.option(
+    "--fit",
+    type=click.Choice(get_args(Fit)),
+    default=PictureConfig.fit,
+    show_default=True,
+    help="How a picture becomes a square.",
+)
+@click.option(
+    "--group-by",
+    default=SplitConfig.group_by,
+    help="Regular expression on paths: what belongs together.",
+)
+@click.option(
+    "--fine-tune",
+    type=click.Choice(get_args(FineTune)),
+    default=_TUNING.when,
+    show_default=True,
+    help="auto: unless the head leaves nothing to gain.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=_TUNING.epochs,
+    show_default=True,
+    help="Of fine-tuning, at most.",
+)
+@click.option(
+    "--groups",
+    type=click.IntRange(1, 5),
+    default=_TUNING.groups,
+    show_default=True,
+    help="Layer groups to fine-tune, from the end.",
+)
+@click.option(
+    "--lr",
+    type=click.FloatRange(min=0),
+    default=_TUNING.learning_rate,
+    show_default=True,
+    help="Highest learning rate of fine-tuning.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=_TUNING.batch,
+    show_default=True,
+    help="Pictures in a step.",
+)
+@click.option(
+    "--flip/--no-flip",
+    default=_TUNING.flip,
+    show_default=True,
+    help="Mirror pictures at random; not for letters.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    default=TrainConfig.precision,
+    show_default=True,
+    help="Number format of fine-tuning.",
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0),
+    default=TrainConfig.minutes,
+    show_default=True,
+    help="Time budget on a CPU; 0 for none.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=TrainConfig.seed,
+    show_default=True,
+    help="Of everything random.",
+)
+@json_option
 def command(
-    tf_files: Annotated[Path, typer.Argument(help="Workspace: pictures in data/<category>/.")],
-    backbone: Annotated[
-        str, typer.Option(help="auto, or one that `retrain weights` lists.")
-    ] = BackboneConfig.name,
-    weights: Annotated[
-        str, typer.Option(help="imagenet, none (from scratch), or a file.")
-    ] = BackboneConfig.weights,
-    size: Annotated[
-        int | None, typer.Option(help="Input size in pixels; the backbone's own if not given.")
-    ] = PictureConfig.size,
-    fit: Annotated[Fit, typer.Option(help="How a picture becomes a square.")] = PictureConfig.fit,
-    group_by: Annotated[
-        str | None, typer.Option(help="Regular expression on paths: what belongs together.")
-    ] = SplitConfig.group_by,
-    fine_tune: Annotated[
-        FineTune, typer.Option(help="auto: unless the head leaves nothing to gain.")
-    ] = _TUNING.when,
-    epochs: Annotated[int, typer.Option(min=1, help="Of fine-tuning, at most.")] = _TUNING.epochs,
-    groups: Annotated[
-        int, typer.Option(min=1, max=5, help="Layer groups to fine-tune, from the end.")
-    ] = _TUNING.groups,
-    lr: Annotated[
-        float, typer.Option(min=0, help="Highest learning rate of fine-tuning.")
-    ] = _TUNING.learning_rate,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures in a step.")] = _TUNING.batch,
-    flip: Annotated[
-        bool, typer.Option(help="Mirror pictures at random; not for letters.")
-    ] = _TUNING.flip,
-    precision: Annotated[
-        Precision, typer.Option(help="Number format of fine-tuning.")
-    ] = TrainConfig.precision,
-    minutes: Annotated[
-        float, typer.Option(min=0, help="Time budget on a CPU; 0 for none.")
-    ] = TrainConfig.minutes,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = TrainConfig.seed,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    tf_files: Path,
+    backbone: str,
+    weights: str,
+    size: int | None,
+    fit: Fit,
+    group_by: str | None,
+    fine_tune: FineTune,
+    epochs: int,
+    groups: int,
+    lr: float,
+    batch: int,
+    flip: bool,
+    precision: Precision,
+    minutes: float,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Train on TF_FILES/data/<category>/ and publish the model as TF_FILES/model.
 
@@ -85,7 +161,7 @@ def command(
     result = train(tf_files, config, Terminal())
     if as_json:
         values = {"run": str(result.run), "seconds": result.seconds, **asdict(result.manifest)}
-        typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(values, indent=2, ensure_ascii=False))
     else:
         _print_summary(tf_files, result)
 
@@ -95,10 +171,10 @@ def _print_summary(tf_files: Path, result: "Trained") -> None:
 
     for side, scores in result.evaluations.items():
         if scores is None:
-            typer.echo(f"{side.capitalize()}: no pictures.")
+            click.echo(f"{side.capitalize()}: no pictures.")
             continue
         low, high = scores.interval
-        typer.echo(
+        click.echo(
             f"{side.capitalize()} accuracy {scores.accuracy:.3f} "
             f"(95 % interval {low:.3f} to {high:.3f}, {counted(scores.pictures, 'picture')}), "
             f"macro-F1 {scores.macro_f1:.3f}"
@@ -106,17 +182,17 @@ def _print_summary(tf_files: Path, result: "Trained") -> None:
     last = result.evaluations["test"] or result.evaluations["validation"]
     if last:
         _print_categories(last)
-    typer.echo(f"Model: {tf_files / 'model'} -> {result.run.name}, {duration(result.seconds)}")
+    click.echo(f"Model: {tf_files / 'model'} -> {result.run.name}, {duration(result.seconds)}")
 
 
 def _print_categories(scores: "Evaluation") -> None:
     names = [score.category for score in scores.categories]
     width = max(len("true category"), *map(len, names)) + 2
-    typer.echo(f"  {'true category':<{width}}precision  recall  guessed as")
+    click.echo(f"  {'true category':<{width}}precision  recall  guessed as")
     for score, row in zip(scores.categories, scores.confusion, strict=True):
         guessed = ", ".join(
             f"{name} {count}" for name, count in zip(names, row, strict=True) if count
         )
-        typer.echo(
+        click.echo(
             f"  {score.category:<{width}}{score.precision:9.3f}{score.recall:8.3f}  {guessed}"
         )

@@ -1,15 +1,11 @@
 """`retrain weights`: which pretrained weights are here, and fetching more."""
 
-from typing import Annotated
-
-import typer
+import click
 
 
-def command(
-    backbones: Annotated[
-        list[str] | None, typer.Argument(help="Backbones to fetch.", metavar="[BACKBONE...]")
-    ] = None,
-) -> None:
+@click.command("weights")
+@click.argument("backbones", nargs=-1, metavar="[BACKBONE...]")
+def command(backbones: tuple[str, ...]) -> None:
     """Fetch ImageNet weights ahead of time; without arguments, list what is ready here.
 
     Example: retrain weights resnet50
@@ -17,11 +13,11 @@ def command(
     from retrain.model.backbones import BACKBONES, backbone_named
     from retrain.model.weights import obtain, ready_file
 
-    for backbone in [backbone_named(name) for name in backbones or ()]:
-        weights = obtain(backbone, "imagenet", lambda text: typer.echo(text, err=True))
-        typer.echo(f"{backbone.name:20}{weights.path}")
+    for backbone in [backbone_named(name) for name in backbones]:
+        weights = obtain(backbone, "imagenet", lambda text: click.echo(text, err=True))
+        click.echo(f"{backbone.name:20}{weights.path}")
     if not backbones:
         for backbone in BACKBONES:
-            typer.echo(
+            click.echo(
                 f"{backbone.name:20}{backbone.size} px  {ready_file(backbone) or 'not here'}"
             )
