@@ -7,7 +7,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # data that lies beside the project on some machines
-QUICK = ("--size", "128", "--fine-tune", "never")  # for trainings whose outcome matters little
+QUICK = (
+    "--size",
+    "128",
+    "--fine-tune",
+    "never",
+    "--no-int8",
+)  # for trainings whose outcome matters little
 
 
 def environment(**changes: str) -> dict[str, str]:

@@ -16,6 +16,6 @@ from pictures import write_workspace
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a published model of three obvious categories. Do not change it."""
     root = write_workspace(tmp_path_factory.mktemp("trained") / "tf files é", each=24)
-    result = retrain("train", root, *QUICK)
+    result = retrain("train", root, *QUICK, "--int8")
     assert result.returncode == 0, result.stderr
     return root

@@ -19,7 +19,8 @@ class Manifest:
     labels: categories in the order of the model's outputs. backbone_reason: why it was chosen.
     weights_sha256: of the file that the backbone started from, None from scratch.
     fit, size: the pixel rules; scaling: what the network itself does with pixels first.
-    temperature: logits are divided by it. kept: "head" or "fine_tune". checks: parity's findings.
+    temperature: logits are divided by it. cascade: whether int8 may guess first, and why (not);
+    None where it was not made. kept: "head" or "fine_tune". checks: parity's findings.
     """
 
     run: str
@@ -40,6 +41,7 @@ class Manifest:
     precision: str
     temperature: float = 1.0
     pixel_rules_version: int = RULES_VERSION
+    cascade: Mapping[str, Any] | None = None
     saved_model_applies_exif: bool = False
     notes: tuple[str, ...] = field(default=())
     format_version: int = FORMAT_VERSION
@@ -55,6 +57,16 @@ class BundleFiles:
     def litert(self) -> Path:
         """The LiteRT model: uint8 pixels to `probabilities` and `features`."""
         return self.folder / "model.tflite"
+
+    @property
+    def int8(self) -> Path:
+        """The quantised backbone, also LiteRT: uint8 pixels to `features`."""
+        return self.folder / "model.int8.tflite"
+
+    @property
+    def int8_head(self) -> Path:
+        """Kernel and bias of the head for quantised features, float32."""
+        return self.folder / "head.int8.npz"
 
     @property
     def saved_model(self) -> Path:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 Fit = Literal["squash", "crop", "pad"]
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 FineTune = Literal["auto", "always", "never"]
+GuessPrecision = Literal["auto", "float32", "int8"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class FineTuneConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All of a training. minutes: budget on a CPU, 0 for none."""
+    """All of a training. minutes: budget on a CPU, 0 for none. int8: export that, too."""
 
     pictures: PictureConfig = field(default_factory=PictureConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -76,6 +77,7 @@ class TrainConfig:
     head: HeadConfig = field(default_factory=HeadConfig)
     fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
     precision: Precision = "auto"
+    int8: bool = True
     minutes: float = 30.0
     seed: int = 0
 
@@ -86,7 +88,12 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class GuessConfig:
-    """batch: pictures that go through the network together. threads: None for one a core."""
+    """How guesses are made.
+
+    batch: pictures that go through the network together. threads: None for one a core.
+    precision: "auto" is int8 with second looks in float32 where the bundle offers that.
+    """
 
     batch: int = 16
     threads: int | None = None
+    precision: GuessPrecision = "auto"

@@ -45,6 +45,12 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     return (max(0.0, centre - half), min(1.0, centre + half))
 
 
+def margins(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far the best category leads the second, float32 [n], for logits [n, k]."""
+    ordered = np.partition(logits, -2, axis=1)
+    return np.asarray(ordered[:, -1] - ordered[:, -2])
+
+
 def confusion_matrix(
     labels: NDArray[np.integer], guesses: NDArray[np.integer], categories: int
 ) -> NDArray[np.int64]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from retrain.cli.options import PATH, json_option
-from retrain.config import GuessConfig
+from retrain.cli.options import PATH, json_option, precision_option
+from retrain.config import GuessConfig, GuessPrecision
 from retrain.errors import InputsFailed
 
 
@@ -14,8 +14,15 @@ from retrain.errors import InputsFailed
 @click.argument("tf_files", type=PATH)
 @click.argument("images", type=PATH, nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--top", type=click.IntRange(min=1), help="Show the best K categories only.")
+@precision_option
 @json_option
-def command(tf_files: Path, images: tuple[Path, ...], top: int | None, as_json: bool) -> None:
+def command(
+    tf_files: Path,
+    images: tuple[Path, ...],
+    top: int | None,
+    precision: GuessPrecision,
+    as_json: bool,
+) -> None:
     """Name what pictures show: every category with its probability, best first.
 
     TF_FILES is a workspace with a trained model, or a bundle.
@@ -28,7 +35,7 @@ def command(tf_files: Path, images: tuple[Path, ...], top: int | None, as_json: 
 
     guesses = []
     failed = 0
-    for found in guess_files(tf_files, images, GuessConfig()):
+    for found in guess_files(tf_files, images, GuessConfig(precision=precision)):
         scores = found.scores[:top]
         guesses.append({"source": str(found.path), "scores": dict(scores), "error": found.error})
         if found.error:

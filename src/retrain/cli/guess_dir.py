@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from retrain.cli.options import PATH, json_option
-from retrain.config import GuessConfig
+from retrain.cli.options import PATH, json_option, precision_option
+from retrain.config import GuessConfig, GuessPrecision
 from retrain.errors import InputsFailed
 
 
@@ -16,8 +16,11 @@ from retrain.errors import InputsFailed
 @click.argument("src", type=PATH)
 @click.argument("dest", type=PATH)
 @click.option("-r", "--recursive", is_flag=True, help="Go into sub-folders too.")
+@precision_option
 @json_option
-def command(tf_files: Path, src: Path, dest: Path, recursive: bool, as_json: bool) -> None:
+def command(
+    tf_files: Path, src: Path, dest: Path, recursive: bool, precision: GuessPrecision, as_json: bool
+) -> None:
     """Copy pictures to DEST/<category>-<score>.<ext>, with results.csv and results.json.
 
     SRC is never changed; DEST is made if missing. A second run does only what is new.
@@ -28,7 +31,9 @@ def command(tf_files: Path, src: Path, dest: Path, recursive: bool, as_json: boo
     from retrain.jobs.guess import sort_folder
     from retrain.progress import counted
 
-    result = sort_folder(tf_files, src, dest, recursive, GuessConfig(), Terminal())
+    result = sort_folder(
+        tf_files, src, dest, recursive, GuessConfig(precision=precision), Terminal()
+    )
     for row in result.failed:
         click.echo(f"retrain: {row.source}: {row.error}", err=True)
     if as_json:

@@ -107,6 +107,12 @@ _TUNING = FineTuneConfig()
     help="Number format of fine-tuning.",
 )
 @click.option(
+    "--int8/--no-int8",
+    default=TrainConfig.int8,
+    show_default=True,
+    help="Export for fast guesses, too, if they agree.",
+)
+@click.option(
     "--minutes",
     type=click.FloatRange(min=0),
     default=TrainConfig.minutes,
@@ -135,6 +141,7 @@ def command(
     batch: int,
     flip: bool,
     precision: Precision,
+    int8: bool,
     minutes: float,
     seed: int,
     as_json: bool,
@@ -155,6 +162,7 @@ def command(
         backbone=BackboneConfig(backbone, weights),
         fine_tune=tuning,
         precision=precision,
+        int8=int8,
         minutes=minutes,
         seed=seed,
     )

@@ -209,6 +209,7 @@ def _train(root: Path) -> str:
         pictures=PictureConfig(size=64),
         backbone=BackboneConfig(DEFAULT),
         fine_tune=FineTuneConfig(when="always", epochs=1, groups=1),
+        int8=False,
         minutes=0,
     )
     result = train(root, config, Silent())

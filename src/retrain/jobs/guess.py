@@ -8,9 +8,9 @@ from pathlib import Path
 from retrain.bundle import Bundle, open_bundle
 from retrain.config import GuessConfig
 from retrain.data.stream import cores
+from retrain.infer.choice import open_engine
 from retrain.infer.guess import Guess, guess
 from retrain.infer.guess_dir import Row, SortedFolder, absolute, find_sources
-from retrain.infer.litert import LiteRT
 from retrain.progress import Reporter, counted
 from retrain.workspace import Workspace
 
@@ -30,7 +30,7 @@ def guess_files(root: Path, images: Sequence[Path], config: GuessConfig) -> Iter
 
 
 def _guesses(bundle: Bundle, images: Sequence[Path], config: GuessConfig) -> Iterator[Guess]:
-    engine = LiteRT(bundle.files.litert, config.threads or cores())
+    engine = open_engine(bundle, config.precision, config.threads or cores())
     return guess(engine, bundle.manifest.labels, bundle.rules, images, config)
 
 

@@ -18,20 +18,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from retrain.bundle import BundleFiles, Manifest
+from retrain.bundle import Manifest
 from retrain.config import TrainConfig
 from retrain.data.images import PixelRules
 from retrain.data.records import SIDES, Side, Skipped
-from retrain.data.stream import cores
 from retrain.errors import ChecksFailed, MachineError
-from retrain.export.frozen import freeze
-from retrain.export.litert import export_litert
-from retrain.export.parity import PICTURES as PARITY_PICTURES
-from retrain.export.parity import check_parity
-from retrain.export.saved_model import export_saved_model
 from retrain.features import bottlenecks, seconds_per_picture
-from retrain.infer.litert import LiteRT
-from retrain.infer.savedmodel import SavedModel
+from retrain.jobs.exports import EXPORT_SECONDS, write_exports
 from retrain.jobs.training_data import TrainingData, read_training_data
 from retrain.metrics import Evaluation, evaluate
 from retrain.model.backbones import Backbone, input_size
@@ -39,14 +32,13 @@ from retrain.model.build import add_head, build_backbone, copy_under
 from retrain.model.devices import dtype_policy_name, gpus
 from retrain.model.predict import Forward, predict_probabilities
 from retrain.model.weights import choose, obtain
-from retrain.progress import Reporter, counted, duration
+from retrain.progress import Reporter
 from retrain.train.fit import EpochRow
 from retrain.train.head import Head
 from retrain.train.stages import Budget, Labelled, fine_tune, train_head
 from retrain.version import VERSION
 from retrain.workspace import Workspace, write_csv, write_json, write_split
 
-EXPORT_SECONDS = 12.0  # converting and reloading a small model, besides comparing pictures
 TEMPERATURE = 1.0  # until calibration fits it
 NEARLY_FULL = 1 << 20  # bytes left on a disk that counts as full
 
@@ -100,7 +92,18 @@ def train(root: Path, config: TrainConfig, report: Reporter) -> Trained:
                 side: evaluate(kept.probabilities[side], parts[side].labels, data.categories)
                 for side in SIDES[1:]
             }
-            checks = _export(kept, data, rules, run, budget, report)
+            exports = write_exports(
+                kept.model,
+                kept.forward,
+                TEMPERATURE,
+                data,
+                features if kept.stage == "head" else None,
+                rules,
+                run,
+                budget.seconds_per_picture,
+                config.int8,
+                report,
+            )
             manifest = Manifest(
                 run=run.name,
                 labels=data.categories,
@@ -115,7 +118,8 @@ def train(root: Path, config: TrainConfig, report: Reporter) -> Trained:
                 seed=config.seed,
                 data_fingerprint=data.fingerprint(),
                 metrics=_brief(evaluations),
-                checks=checks,
+                checks=exports.checks,
+                cascade=exports.cascade,
                 versions=_versions(),
                 precision=kept.policy,
                 temperature=TEMPERATURE,
@@ -123,7 +127,7 @@ def train(root: Path, config: TrainConfig, report: Reporter) -> Trained:
             _write_results(run, manifest, evaluations, kept.history)
             shutil.rmtree(run / "checkpoints", ignore_errors=True)
             write_json(run / "manifest.json", asdict(manifest))
-        _publish(workspace, run, checks)
+        _publish(workspace, run, exports.checks)
     return Trained(run, manifest, evaluations, data.skipped, time.monotonic() - start)
 
 
@@ -211,37 +215,6 @@ def _kept_head(
 ) -> _Kept:
     probabilities = {side: head.probabilities(parts[side].features) for side in SIDES[1:]}
     return _Kept(model, Forward(model), "head", "float32", probabilities, history)
-
-
-def _export(
-    kept: _Kept,
-    data: TrainingData,
-    rules: PixelRules,
-    run: Path,
-    budget: Budget,
-    report: Reporter,
-) -> dict[str, Any]:
-    """Write the bundle's models and compare them with Keras'; return parity's findings."""
-    held_out = [p.path for p in data.pictures if data.sides[p.key] == "validation"]
-    others = [p.path for p in data.pictures if data.sides[p.key] == "train"]
-    paths = held_out + others[: max(0, PARITY_PICTURES - len(held_out))]
-    seconds = EXPORT_SECONDS + 6 * budget.seconds_per_picture * len(paths)
-    report.say(
-        f"Exporting and comparing on {counted(len(paths), 'picture')}, about {duration(seconds)}."
-    )
-    files = BundleFiles(run)
-    (run / "labels.txt").write_text("".join(f"{c}\n" for c in data.categories), encoding="utf-8")
-    kept.model.save(files.keras)
-    outputs = freeze(kept.model, rules, TEMPERATURE)
-    export_saved_model(outputs, data.categories, rules, files.saved_model)
-    export_litert(outputs, rules, files.litert)
-    saved = SavedModel(files.saved_model, data.categories)
-    litert = LiteRT(files.litert, cores())
-    runs = {
-        "pixels": saved.probabilities,
-        "litert": lambda pixels: litert.run(pixels).probabilities,
-    }
-    return check_parity(kept.forward, TEMPERATURE, paths, rules, runs, saved.run_files)
 
 
 def _brief(evaluations: Mapping[Side, Evaluation | None]) -> dict[str, Any]:
