@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,11 @@ MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 @dataclass(frozen=True)
 class Run:
-    """One finished process. seconds: wall time. peak: resident set of the largest, in bytes."""
+    """One finished process.
+
+    seconds: wall time, or what the process itself printed as its last line, `seconds 1.23`.
+    peak: resident set, in bytes.
+    """
 
     seconds: float
     peak: float
@@ -23,16 +28,20 @@ def run(command: Sequence[str]) -> Run:
     """Run a command to its end.
 
     Raises:
-        SystemExit: it failed; its stderr is in the message.
+        SystemExit: it failed; what it printed is in the message.
     """
-    start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        errors = process.stderr.read() if process.stderr else b""
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
+    with tempfile.TemporaryFile() as said:
+        start = time.perf_counter()
+        with subprocess.Popen(command, stdout=said, stderr=said) as process:
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - start
+            process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        lines = said.read().decode(errors="replace").splitlines()
     if process.returncode:
-        raise SystemExit(f"{errors.decode()}{' '.join(command)} failed: {process.returncode}")
+        raise SystemExit("\n".join([*lines, f"{' '.join(command)} failed: {process.returncode}"]))
+    if lines and lines[-1].startswith("seconds "):
+        seconds = float(lines[-1].split()[1])
     return Run(seconds, usage.ru_maxrss * MAXRSS_UNIT)
 
 

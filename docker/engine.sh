@@ -15,6 +15,7 @@ try_engine() {
         facts="$answer"
         return 0
     fi
+    answer="$("$1" version 2>&1)" || true # `info` blames its template
     case "$answer" in
         *"permission denied"*)
             why="you may not use $1's socket (sudo usermod -aG $1 $(id -un), then log in again)"

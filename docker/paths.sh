@@ -5,6 +5,8 @@
 # Options of the tool that take a value: what follows one is no TF_FILES, SRC or DEST.
 VALUE_OPTIONS="|--backbone|--weights|--size|--fit|--group-by|--fine-tune|--epochs|--groups|--lr|\
 --batch|--precision|--minutes|--seed|--top|"
+# Those of them whose value is a path.
+PATH_OPTIONS="|--weights|"
 # Folders of the image that none of the user's may cover.
 IMAGE_FOLDERS="|/|/bin|/dev|/etc|/lib|/lib64|/proc|/sbin|/sys|/usr|/usr/bin|/usr/lib|/usr/local|\
 /usr/local/bin|/usr/local/lib|/usr/local/lib/retrain|"
@@ -25,17 +27,21 @@ mount() {
     options+=(--mount "type=bind,\"source=$field\",\"target=$field\"$readonly")
 }
 
-# Sets `path` to the absolute form of $1, and `argument` to $1, or to `path` where a step of it leads
-# up: the container holds no folder from which to go up.
+# Sets `path` to the absolute form of $1, and `argument` to $1, or to `path` where $1 means something
+# else inside: no folder is there from which a step could lead up, and home is elsewhere.
 resolve() {
     argument="$1"
-    path="${1%/}"
-    case "$path" in
-        "") path=/ ;;
-        .) path="$PWD" ;;
-        /*) ;;
-        *) path="${PWD%/}/${path#./}" ;;
+    case "$1" in
+        /*) path="$1" ;;
+        \~/*) path="${HOME:-}/${1#??}" && argument="$path" ;;
+        *) path="$PWD/$1" ;;
     esac
+    while [[ "$path" = *//* || "$path/" = */./* ]]; do
+        path="$path/"
+        path="${path//\/\//\/}"
+        path="${path//\/.\//\/}"
+    done
+    if [ "$path" != / ]; then path="${path%/}"; fi
     if [[ "$path/" = */../* ]]; then
         if [ -d "$path" ]; then
             path="$(cd -P -- "$path" && pwd)"
@@ -55,26 +61,31 @@ written_place() {
     esac
 }
 
-# share_paths COMMAND ARGUMENT...
+# share_paths ARGUMENT...: the tool's whole command line.
 share_paths() {
-    local word argument path folder place count=0 previous="" ended="" reads=()
-    written_place "${1:-}"
+    local word argument path folder place=0 count=0 previous="" ended="" reads=()
     for word in "$@"; do
         argument="$word"
         if [ -z "$ended" ] && [ "$word" = -- ]; then
             ended=yes
-        elif [ -z "$ended" ] && [[ "$word" = --*=* ]]; then
-            reads+=("${word#*=}")
+        elif [ -z "$ended" ] && [[ "$word" = --*=* && "$PATH_OPTIONS" = *"|${word%%=*}|"* ]]; then
+            resolve "${word#*=}"
+            argument="${word%%=*}=$argument"
+            reads+=("$path")
         elif [ -z "$ended" ] && [[ "$word" = -* ]]; then
             :
+        elif [[ "$PATH_OPTIONS" = *"|$previous|"* ]]; then
+            resolve "$word"
+            reads+=("$path")
         elif [[ "$VALUE_OPTIONS" = *"|$previous|"* ]]; then
-            reads+=("$word")
-        elif [ "$count" = 0 ]; then # the command itself
+            :
+        elif [ "$count" = 0 ]; then
+            written_place "$word"
             count=1
         else
             resolve "$word"
             if [ "$count" != "$place" ]; then
-                reads+=("$argument")
+                reads+=("$path")
             elif [ -e "$path" ]; then
                 mount "$path" rw
             elif [ "$place" = 3 ]; then # DEST, which is yet to be made
@@ -87,27 +98,26 @@ share_paths() {
         previous="$word"
         arguments+=("$argument")
     done
-    for word in ${reads[@]+"${reads[@]}"}; do share_readonly "$word"; done
     while IFS= read -r -d : word; do
-        [ -z "$word" ] || [ -e "$word" ] || fail 8 "RETRAIN_MOUNT must name what exists. Received: $word"
-        share_readonly "$word"
+        if [ -z "$word" ]; then continue; fi
+        [ -e "$word" ] || fail 8 "RETRAIN_MOUNT must name what exists. Received: $word"
+        resolve "$word"
+        reads+=("$path")
     done <<<"${RETRAIN_MOUNT:-}:"
-}
-
-share_readonly() {
-    local argument path
-    if [ -n "$1" ] && [ -e "$1" ]; then
-        resolve "$1"
-        mount "$path" ro
-    fi
+    for word in ${reads[@]+"${reads[@]}"}; do
+        if [ -e "$word" ]; then mount "$word" ro; fi
+    done
 }
 
 # Sets KERAS_HOME to the user's weights, which outlive the container.
 share_weights() {
-    local cache="${KERAS_HOME:-${HOME:+$HOME/.keras}}"
-    if [ -n "$cache" ] && mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ]; then
-        cache="$(cd -P -- "$cache" && pwd)"
-        mount "$cache" rw
-        options+=(--env "KERAS_HOME=$cache")
+    local cache="${KERAS_HOME:-${HOME:+$HOME/.keras}}" path argument mode=ro
+    if [ -z "$cache" ]; then return; fi
+    mkdir -p "$cache" 2>/dev/null || true
+    resolve "$cache"
+    if [ -w "$path" ]; then mode=rw; fi
+    if [ -d "$path" ]; then
+        mount "$path" "$mode"
+        options+=(--env "KERAS_HOME=$path")
     fi
 }

@@ -35,6 +35,8 @@ run_as_caller() {
         podman*rootless=true*) options+=(--userns=keep-id) ;;
     esac
     options+=(--user "$(id -u):$(id -g)")
+    # Root may read and write what belongs to others here, so it may there.
+    if [ "$(id -u)" = 0 ]; then options+=(--cap-add DAC_OVERRIDE); fi
     for group in $(id -G); do options+=(--group-add "$group"); done
 }
 
@@ -86,8 +88,10 @@ case "$runtime" in
     *) fail 2 "RETRAIN_RUNTIME must be docker, podman or local. Received: $runtime" ;;
 esac
 choose_variant
+trap 'fail 130 "Interrupted. The same command starts again."' INT
 if ! build_image; then
     [ "$runtime" = auto ] || fail 8 "RETRAIN_RUNTIME=$runtime: the image could not be built, see above."
     run_here "the image could not be built" "$@"
 fi
+trap - INT
 run_in_container "$@"

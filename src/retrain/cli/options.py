@@ -8,7 +8,7 @@ import click
 
 from retrain.config import GuessConfig, GuessPrecision
 
-PATH = click.Path(path_type=Path)  # whether it is there, the jobs find out, and say what to do
+PATH = click.Path(path_type=Path, readable=False)  # the jobs look, and say what to do
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
