@@ -100,8 +100,8 @@ class Project:
                 yield process
             finally:
                 if process.poll() is None:
-                    for container in containers(Path(str(arguments[0]))):
-                        docker("kill", container)
+                    for argument in arguments:
+                        docker("kill", *containers(Path(argument)))
                     process.kill()
 
 

@@ -66,8 +66,9 @@ def test_a_guess_writes_nothing_and_sorting_to_its_destination_alone(
     assert state(project.keras_home) == cache
 
 
+@pytest.mark.parametrize("command", ["guessDir.sh", "retrain.sh --debug guess-dir"])
 def test_a_container_that_sorts_is_confined(
-    workspace: Path, project: Project, tmp_path: Path
+    command: str, workspace: Path, project: Project, tmp_path: Path
 ) -> None:
     own = CAP_DAC_OVERRIDE if os.geteuid() == 0 else 0
     photos, target = tmp_path / "photos", tmp_path / "sorted"
@@ -76,7 +77,7 @@ def test_a_container_that_sorts_is_confined(
     for number in range(3000):  # enough to look around meanwhile
         (photos / f"{number}.jpg").hardlink_to(first)
     target.mkdir()
-    with project.started("guessDir.sh", workspace, photos, target) as process:
+    with project.started(*command.split(), workspace, photos, target) as process:
         name = container(photos, process)
         found = inspect(name)
 

@@ -62,6 +62,13 @@ def test_a_guess_finds_its_paths(way: str, project: Project, own: Path, picture:
     assert SCORE.search(result.stdout)
 
 
+def test_an_old_bash_spells_paths_the_same_way(project: Project, own: Path, picture: Path) -> None:
+    shutil.copy(picture, own.parent / "p.jpg")
+    result = project.run("guess.sh", "own", ".//p.jpg", cwd=own.parent, BASH_COMPAT="4.2")
+    assert result.returncode == 0, result.stderr
+    assert SCORE.match(result.stdout)
+
+
 def test_a_working_directory_behind_a_link_is_the_same_folder(
     project: Project, own: Path, picture: Path
 ) -> None:

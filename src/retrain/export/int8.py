@@ -28,7 +28,7 @@ Array = NDArray[np.float32]
 
 MISSES_ALLOWED = 0.005  # share of pictures on which cascade and float32 may differ
 SPEEDUP_WANTED = 1.3  # of the cascade over float32, second looks included
-NOISE_COVERED = 0.99  # share of pictures whose margin moved by less than the threshold
+NOISE_COVERED = 0.9  # share of pictures whose margin moved by less than the threshold
 FOLDS = 5
 
 
@@ -86,20 +86,17 @@ def corrected_head(
 def choose_threshold(quantised: Array, exact: Array) -> float:
     """Return the margin below which a guess of the quantised model wants a second look.
 
-    No guess seen above it was another than float32's, and it is no smaller than what quantisation
-    did to the margins themselves, but for the last hundredth: pictures yet to come lie closer
-    than those that were learned from.
+    It is what quantisation does to margins, on nine pictures of ten: a lead beyond that is real.
+    Choosing it by the few guesses that differ instead would follow the oddest of them.
 
     Args:
         quantised: its logits, float32 [n, k].
         exact: the float32 model's.
     """
-    close, differ = margins(quantised), quantised.argmax(axis=1) != exact.argmax(axis=1)
     pair = np.argsort(-quantised, axis=1)[:, :2]
     best, second = np.take_along_axis(exact, pair, axis=1).T
-    noise = np.quantile(np.abs(close - (best - second)), NOISE_COVERED)
-    highest = max(noise, close[differ].max(initial=0))
-    return float(np.nextafter(np.float32(highest), np.float32(np.inf)))
+    moved = np.abs(margins(quantised) - (best - second))
+    return float(np.quantile(moved, NOISE_COVERED))
 
 
 @dataclass(frozen=True)
