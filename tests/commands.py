@@ -15,6 +15,8 @@ QUICK = (
     "--no-int8",
 )  # for trainings whose outcome matters little
 
+GUESS_FILES = ("model.tflite", "model.int8.tflite", "head.int8.npz")  # beside the manifest
+
 
 def environment(**changes: str) -> dict[str, str]:
     """Return the environment of a command: the sources on the path, no GPU."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import command, environment, retrain
+from commands import GUESS_FILES, command, environment, retrain
 from disks import disk, resize
 from pictures import CATEGORIES, draw, write_jpegs
 
@@ -105,7 +105,8 @@ def stamps(folder: Path) -> dict[Path, tuple[int, int, bytes]]:
 def bundle(workspace: Path, folder: Path, **changes: object) -> Path:
     """Return a bundle with the workspace's model and a changed manifest."""
     folder.mkdir()
-    shutil.copy(workspace / "model" / "model.tflite", folder)
+    for name in GUESS_FILES:
+        shutil.copy(workspace / "model" / name, folder)
     manifest = json.loads((workspace / "model" / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | changes))
     return folder
@@ -421,3 +422,32 @@ def test_category_names_never_lead_out_of_dest(trained: Path, src: Path, tmp_pat
     }
     assert len(copies(dest)) == 3
     assert f"0  copied to {dest}" in sort(odd, src, dest).stdout
+
+
+# --- links
+
+
+def test_links_are_made_when_asked_and_a_second_run_leaves_them(
+    trained: Path, src: Path, dest: Path
+) -> None:
+    assert sort(trained, src, dest, "--link").returncode == 0
+    copies = {path.name: path.stat().st_ino for path in dest.glob("*.jpg")}
+    assert set(copies.values()) == {path.stat().st_ino for path in src.iterdir()}
+    again = sort(trained, src, dest, "--link")
+    assert "3 pictures sorted before" in again.stderr
+    assert {path.name: path.stat().st_ino for path in dest.glob("*.jpg")} == copies
+
+
+def test_where_no_link_can_be_made_it_is_a_copy(trained: Path, src: Path, tmp_path: Path) -> None:
+    with disk(tmp_path / "other disk", "size=8m") as other:
+        assert sort(trained, src, other / "sorted", "--link").returncode == 0
+        copies = list((other / "sorted").glob("*.jpg"))
+        assert len(copies) == 3
+        assert all(path.stat().st_nlink == 1 for path in copies)
+
+
+def test_a_link_to_a_picture_is_followed(trained: Path, src: Path, dest: Path) -> None:
+    (src / "linked.jpg").symlink_to(src / "disc.jpg")
+    assert sort(trained, src, dest, "--link").returncode == 0
+    assert not any(path.is_symlink() for path in dest.iterdir())
+    assert len(list(dest.glob("disc-*.jpg"))) == 2

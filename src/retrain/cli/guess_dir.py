@@ -16,10 +16,17 @@ from retrain.errors import InputsFailed
 @click.argument("src", type=PATH)
 @click.argument("dest", type=PATH)
 @click.option("-r", "--recursive", is_flag=True, help="Go into sub-folders too.")
+@click.option("--link", is_flag=True, help="Hard links, not copies, where the file system can.")
 @precision_option
 @json_option
 def command(
-    tf_files: Path, src: Path, dest: Path, recursive: bool, precision: GuessPrecision, as_json: bool
+    tf_files: Path,
+    src: Path,
+    dest: Path,
+    recursive: bool,
+    link: bool,
+    precision: GuessPrecision,
+    as_json: bool,
 ) -> None:
     """Copy pictures to DEST/<category>-<score>.<ext>, with results.csv and results.json.
 
@@ -32,7 +39,7 @@ def command(
     from retrain.progress import counted
 
     result = sort_folder(
-        tf_files, src, dest, recursive, GuessConfig(precision=precision), Terminal()
+        tf_files, src, dest, recursive, link, GuessConfig(precision=precision), Terminal()
     )
     for row in result.failed:
         click.echo(f"retrain: {row.source}: {row.error}", err=True)

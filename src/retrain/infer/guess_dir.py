@@ -6,6 +6,7 @@ what is done and goes on.
 
 import contextlib
 import csv
+import errno
 import fcntl
 import io
 import json
@@ -31,6 +32,7 @@ COPIES_IN_FLIGHT = 32
 _FORBIDDEN = re.compile(r'^\.|[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
 _PART = re.compile(r"\.(.+)\.part-\d+", re.DOTALL)  # as atomic_writer names them
 _CLOCK = 2_000_000_000  # ns: FAT keeps times to two seconds
+_CHUNK = 1 << 30  # bytes that one call copies at most
 _LONGEST = 180  # bytes of a category in a name; file systems allow 255 for all
 
 
@@ -92,18 +94,19 @@ class SortedFolder:
     are written from it at the end, which also removes it.
     """
 
-    def __init__(self, folder: Path, run: str) -> None:
+    def __init__(self, folder: Path, run: str, link: bool = False) -> None:
         """Open or make the folder.
 
         Args:
             folder: to hold the copies.
             run: name of the model's run; copies of other runs are replaced.
+            link: make hard links where the file system can, not copies.
 
         Raises:
             UsageError: something else is in its place.
             MachineError: it cannot be made, or another process sorts into it.
         """
-        self.folder, self.run = folder, run
+        self.folder, self.run, self._link = folder, run, link
         self._journal = folder / JOURNAL
         with machine_errors(folder):
             try:
@@ -188,7 +191,8 @@ class SortedFolder:
             return row
         try:
             with atomic_writer(self.folder / row.copy) as part:
-                shutil.copy2(row.source, part)
+                if not (self._link and _linked(row.source, part)):
+                    _copy(row.source, part)
         except FileNotFoundError as error:
             row = Row(row.source, "", "", "", error.strerror or str(error), self.run)
             self._record(row, Guess(Path(row.source)), journal)
@@ -210,6 +214,32 @@ class SortedFolder:
         if old and old.row.copy:
             (self.folder / Path(old.row.copy).name).unlink(missing_ok=True)
             self._taken.discard(old.row.copy.casefold())
+
+
+def _linked(source: str, target: Path) -> bool:
+    """Make a hard link to the file itself; False where the file system has none to give."""
+    try:
+        target.hardlink_to(Path(source).resolve(strict=True))
+    except FileNotFoundError:
+        raise  # as a copy would
+    except OSError:  # another file system, or one without links
+        return False
+    return True
+
+
+def _copy(source: str, target: Path) -> None:
+    """Copy content, times and permissions; file systems that can share blocks do."""
+    with open(source, "rb") as reading, target.open("wb") as writing:  # noqa: PTH123 - any bytes
+        try:
+            while os.copy_file_range(reading.fileno(), writing.fileno(), _CHUNK):
+                pass
+        except (AttributeError, OSError) as error:  # macOS; file systems that cannot
+            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            reading.seek(0)
+            writing.seek(0)
+            shutil.copyfileobj(reading, writing)
+    shutil.copystat(source, target)
 
 
 def safe_name(category: str) -> str:

@@ -48,6 +48,7 @@ def sort_folder(
     source: Path,
     destination: Path,
     recursive: bool,
+    link: bool,
     config: GuessConfig,
     report: Reporter,
 ) -> Sorted:
@@ -58,6 +59,7 @@ def sort_folder(
         source: folder of pictures.
         destination: made if it is not there; neither folder may lie in the other.
         recursive: go into sub-folders too.
+        link: hard links, not copies, where the file system can.
         config: batch size and threads.
         report: shows the progress.
 
@@ -66,7 +68,7 @@ def sort_folder(
     """
     bundle = open_bundle(Workspace(root).published())
     sources = find_sources(absolute(source), absolute(destination), recursive)
-    folder = SortedFolder(absolute(destination), bundle.manifest.run)
+    folder = SortedFolder(absolute(destination), bundle.manifest.run, link)
     fresh = [path for path in sources if not folder.is_done(path)]
     if len(fresh) < len(sources):
         report.say(f"{counted(len(sources) - len(fresh), 'picture')} sorted before: left as is.")
