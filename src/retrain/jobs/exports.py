@@ -1,5 +1,6 @@
 """The exports of a training: written, compared with Keras, int8 weighed against float32."""
 
+import gc
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -82,6 +83,30 @@ def write_exports(
         report: hears what happens.
     """
     files = BundleFiles(run)
+    (run / "labels.txt").write_text("".join(f"{c}\n" for c in data.categories), encoding="utf-8")
+    checks = _write_float32(
+        model, forward, temperature, data, rules, files, seconds_per_picture, report
+    )
+    gc.collect()  # the graphs of a large backbone take gigabytes, and int8 needs its own
+    cascade = None
+    if int8 and checks["passed"]:
+        cascade = _weigh_int8(
+            model, temperature, data, features, rules, files, seconds_per_picture, report
+        )
+    return Exports(checks, cascade)
+
+
+def _write_float32(
+    model: keras.Model,
+    forward: Forward,
+    temperature: float,
+    data: TrainingData,
+    rules: PixelRules,
+    files: BundleFiles,
+    seconds_per_picture: float,
+    report: Reporter,
+) -> dict[str, Any]:
+    """Write Keras model, SavedModel and LiteRT; return what parity found."""
     held_out = [p.path for p in data.pictures if data.sides[p.key] == "validation"]
     others = [p.path for p in data.pictures if data.sides[p.key] == "train"]
     paths = held_out + others[: max(0, PARITY_PICTURES - len(held_out))]
@@ -89,7 +114,6 @@ def write_exports(
     report.say(
         f"Exporting and comparing on {counted(len(paths), 'picture')}, about {duration(seconds)}."
     )
-    (run / "labels.txt").write_text("".join(f"{c}\n" for c in data.categories), encoding="utf-8")
     model.save(files.keras)
     outputs = freeze(model, rules, temperature)
     export_saved_model(outputs, data.categories, rules, files.saved_model)
@@ -100,19 +124,12 @@ def write_exports(
         "pixels": saved.probabilities,
         "litert": lambda pixels: litert.run(pixels).probabilities,
     }
-    checks = check_parity(forward, temperature, paths, rules, runs, saved.run_files)
-    cascade = None
-    if int8 and checks["passed"]:
-        cascade = _weigh_int8(
-            model, temperature, litert, data, features, rules, files, seconds_per_picture, report
-        )
-    return Exports(checks, cascade)
+    return check_parity(forward, temperature, paths, rules, runs, saved.run_files)
 
 
 def _weigh_int8(
     model: keras.Model,
     temperature: float,
-    litert: LiteRT,
     data: TrainingData,
     features: Array | None,
     rules: PixelRules,
@@ -137,6 +154,7 @@ def _weigh_int8(
 
     kernel, bias = (values / temperature for values in model.get_layer(LOGITS).get_weights())
     quantised = Quantised(files.int8, kernel, bias, cores())
+    litert = LiteRT(files.litert, cores())
     found: list[Array] = []
     exact: list[Array] = []
     times: list[tuple[float, float]] = []
