@@ -13,6 +13,7 @@ IMAGE_FOLDERS="|/|/bin|/dev|/etc|/lib|/lib64|/proc|/sbin|/sys|/usr|/usr/bin|/usr
 
 options=()
 arguments=()
+subcommand=""
 mounted="|"
 
 # mount PATH ro|rw: PATH, absolute and existing, at the same place inside; the first call counts.
@@ -30,6 +31,7 @@ mount() {
 # Sets `path` to the absolute form of $1, and `argument` to $1, or to `path` where $1 means something
 # else inside: no folder is there from which a step could lead up, and home is elsewhere.
 resolve() {
+    local slash=/ # bash before 4.3 would keep the backslash of a quoted one
     argument="$1"
     case "$1" in
         /*) path="$1" ;;
@@ -38,8 +40,8 @@ resolve() {
     esac
     while [[ "$path" = *//* || "$path/" = */./* ]]; do
         path="$path/"
-        path="${path//\/\//\/}"
-        path="${path//\/.\//\/}"
+        path="${path//"//"/$slash}"
+        path="${path//"/./"/$slash}"
     done
     if [ "$path" != / ]; then path="${path%/}"; fi
     if [[ "$path/" = */../* ]]; then
@@ -52,9 +54,9 @@ resolve() {
     fi
 }
 
-# Sets `place` to the number of the argument that a command writes to: TF_FILES, but guesses do not.
+# Sets `place` to the number of the argument that `subcommand` writes to: TF_FILES, but for guesses.
 written_place() {
-    case "$1" in
+    case "$subcommand" in
         guess | weights) place=0 ;;
         guess-dir) place=3 ;;
         *) place=1 ;;
@@ -80,7 +82,8 @@ share_paths() {
         elif [[ "$VALUE_OPTIONS" = *"|$previous|"* ]]; then
             :
         elif [ "$count" = 0 ]; then
-            written_place "$word"
+            subcommand="$word"
+            written_place
             count=1
         else
             resolve "$word"

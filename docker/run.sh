@@ -43,7 +43,7 @@ run_as_caller() {
 run_in_container() {
     local name
     share_paths "$@"
-    case "${1:-}" in
+    case "$subcommand" in
         guess | guess-dir | evaluate | explain) options+=(--network none) ;;
         *) share_weights ;;
     esac
