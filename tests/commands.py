@@ -42,3 +42,14 @@ def retrain(*arguments: str | Path, **changes: str) -> subprocess.CompletedProce
         env=environment(**changes),
         check=False,
     )
+
+
+def refused(result: object, code: int) -> str:
+    """Return the message of an error: the one line of the tool, the last on stderr."""
+    assert isinstance(result, subprocess.CompletedProcess)
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    messages = [line for line in result.stderr.splitlines() if line.startswith("retrain: ")]
+    assert len(messages) == 1, result.stderr
+    assert result.stderr.endswith(f"{messages[0]}\n")
+    return str(messages[0])

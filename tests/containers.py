@@ -134,16 +134,6 @@ def inspect(name: str) -> dict[str, Any]:
     return found[0] if found else {}
 
 
-def refused(result: Result, code: int) -> str:
-    """Return the message of an error: the one line of the tool, the last on stderr."""
-    assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
-    messages = [line for line in result.stderr.splitlines() if line.startswith("retrain: ")]
-    assert len(messages) == 1, result.stderr
-    assert result.stderr.endswith(f"{messages[0]}\n")
-    return messages[0]
-
-
 def state(folder: Path) -> State:
     """Return the state of everything below a folder, itself included."""
     entries = {path: path.lstat() for path in (folder, *folder.rglob("*"))}

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import pytest
 
-from commands import GUESS_FILES, QUICK, command, environment, retrain
+from commands import GUESS_FILES, QUICK, command, environment, refused, retrain
 from disks import disk
 from pictures import write_jpegs, write_workspace
 
@@ -175,17 +175,6 @@ def read_only(folder: Path) -> Result:
             return retrain("train", root)
     folder.mkdir(mode=0o500)
     return retrain("train", folder)
-
-
-def refused(result: Result | Stopped, code: int) -> str:
-    """Return the message of an error, after the checks that hold for every one."""
-    assert isinstance(result, subprocess.CompletedProcess)
-    assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
-    messages = [line for line in result.stderr.splitlines() if line.startswith("retrain: ")]
-    assert len(messages) == 1, result.stderr
-    assert result.stderr.endswith(f"{messages[0]}\n")
-    return messages[0]
 
 
 def stopped(future: Future[Result | Stopped]) -> Stopped:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commands import QUICK
-from containers import Project, refused
+from commands import QUICK, refused
+from containers import Project
 from pictures import write_workspace
 from retrain.model.backbones import backbone_named
 from retrain.model.weights import ready_file

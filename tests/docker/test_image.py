@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from commands import QUICK
-from containers import IMAGE, Project, Result, docker, inspect, refused
+from commands import QUICK, refused
+from containers import IMAGE, Project, Result, docker, inspect
 from pictures import write_workspace
 
 LOOK = """

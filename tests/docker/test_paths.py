@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from containers import Project, refused
+from commands import refused
+from containers import Project
 
 ODD = 'a, "b": c é 🌳'
 SCORE = re.compile(r"disc \(score = 0\.\d{5}\)")

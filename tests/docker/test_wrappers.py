@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from commands import ROOT
-from containers import Caller, Project, Result, refused
+from commands import ROOT, refused
+from containers import Caller, Project, Result
 from retrain.cli.main import app
 from retrain.version import VERSION
 

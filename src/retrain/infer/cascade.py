@@ -6,12 +6,12 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from retrain.data.images import Pixels
 from retrain.errors import BundleError
 from retrain.infer.engine import Answer, Engine
+from retrain.infer.litert import signature_runner
 from retrain.metrics import margins
 
 Array = NDArray[np.float32]
@@ -33,11 +33,7 @@ class Quantised:
             BundleError: the file is missing or damaged.
         """
         self._kernel, self._bias = kernel, bias
-        try:
-            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            self._run = self._interpreter.get_signature_runner("serving_default")
-        except (ValueError, RuntimeError, OSError) as error:
-            raise BundleError(f"{path} cannot be read ({error}). Train again.") from error
+        self._run = signature_runner(path, threads)
 
     def features(self, pixels: Pixels) -> Array:
         """Return float32 [n, d] for uint8 [n, size, size, 3]."""

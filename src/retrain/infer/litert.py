@@ -1,6 +1,7 @@
-"""Runs `model.tflite` on the CPU; the engine of every guess."""
+"""Runs LiteRT files on the CPU, `model.tflite` above all."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -8,6 +9,19 @@ from ai_edge_litert.interpreter import Interpreter
 from retrain.data.images import Pixels
 from retrain.errors import BundleError
 from retrain.infer.engine import Answer
+
+
+def signature_runner(path: Path, threads: int) -> Any:
+    """Return the `serving_default` of a LiteRT file, to be called with named arrays.
+
+    Raises:
+        BundleError: it is missing or damaged.
+    """
+    try:
+        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        return interpreter.get_signature_runner("serving_default")
+    except (ValueError, RuntimeError, OSError) as error:
+        raise BundleError(f"{path} cannot be read ({error}). Train again.") from error
 
 
 class LiteRT:
@@ -23,11 +37,7 @@ class LiteRT:
         Raises:
             BundleError: it is missing or damaged.
         """
-        try:
-            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            self._run = self._interpreter.get_signature_runner("serving_default")
-        except (ValueError, RuntimeError, OSError) as error:
-            raise BundleError(f"{path} cannot be read ({error}). Train again.") from error
+        self._run = signature_runner(path, threads)
 
     def run(self, pixels: Pixels) -> Answer:
         """Answer for uint8 [n, size, size, 3]; a new n costs a re-allocation."""
