@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ import numpy as np
 
 from processes import Run, print_table, run
 from retrain.bundle import Bundle, open_bundle
-from retrain.config import GuessConfig
 from retrain.data.sources import visible_files
 from retrain.data.stream import cores, pixel_batches
 from retrain.infer.cascade import Quantised, read_head
@@ -82,14 +82,13 @@ def tf_data(bundle: Bundle, paths: list[Path], to: Path) -> None:
 
 def bare_engine(bundle: Bundle, paths: list[Path], _: Path) -> None:
     """Run the engine alone, as (d) does."""
-    config = GuessConfig()
-    batches = list(pixel_batches(paths, bundle.rules, config.batch))
-    engine = open_engine(bundle, config.precision, cores())
-    engine.run(batches[0])
-    start = time.perf_counter()
-    for pixels in batches:
-        engine.run(pixels)
-    print("seconds", time.perf_counter() - start)
+    engine = open_engine(bundle, "auto", len(paths), cores())
+    batches = list(pixel_batches(paths, bundle.rules, engine.batch))
+    with ThreadPoolExecutor(engine.lanes) as pool:
+        list(pool.map(engine.run, batches[: 2 * engine.lanes]))
+        start = time.perf_counter()
+        list(pool.map(engine.run, batches))
+        print("seconds", time.perf_counter() - start)
 
 
 def copy(bundle: Bundle, paths: list[Path], logits: Any, to: Path) -> None:

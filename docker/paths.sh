@@ -4,9 +4,10 @@
 
 # Options of the tool that take a value: what follows one is no TF_FILES, SRC or DEST.
 VALUE_OPTIONS="|--backbone|--weights|--size|--fit|--group-by|--fine-tune|--epochs|--groups|--lr|\
---batch|--precision|--minutes|--seed|--top|"
-# Those of them whose value is a path.
-PATH_OPTIONS="|--weights|"
+--batch|--precision|--minutes|--seed|--top|--min-score|--unsure|"
+# Those of them whose value is a path, and of these the ones that are written to.
+PATH_OPTIONS="|--weights|--unsure|"
+WRITTEN_OPTIONS="|--unsure|"
 # Folders of the image that none of the user's may cover.
 IMAGE_FOLDERS="|/|/bin|/dev|/etc|/lib|/lib64|/proc|/sbin|/sys|/usr|/usr/bin|/usr/lib|/usr/local|\
 /usr/local/bin|/usr/local/lib|/usr/local/lib/retrain|"
@@ -63,9 +64,25 @@ written_place() {
     esac
 }
 
+# mount_written PATH: a folder to write to, or, if it is yet to be made, the nearest one above it.
+mount_written() {
+    local folder="$1"
+    while [ ! -e "$folder" ]; do folder="$(dirname -- "$folder")"; done
+    mount "$folder" rw
+}
+
+# share_value OPTION: `path`, its value.
+share_value() {
+    if [[ "$WRITTEN_OPTIONS" = *"|$1|"* ]]; then
+        mount_written "$path"
+    else
+        reads+=("$path")
+    fi
+}
+
 # share_paths ARGUMENT...: the tool's whole command line.
 share_paths() {
-    local word argument path folder place=0 count=0 previous="" ended="" reads=()
+    local word argument path place=0 count=0 previous="" ended="" reads=()
     for word in "$@"; do
         argument="$word"
         if [ -z "$ended" ] && [ "$word" = -- ]; then
@@ -73,12 +90,12 @@ share_paths() {
         elif [ -z "$ended" ] && [[ "$word" = --*=* && "$PATH_OPTIONS" = *"|${word%%=*}|"* ]]; then
             resolve "${word#*=}"
             argument="${word%%=*}=$argument"
-            reads+=("$path")
+            share_value "${word%%=*}"
         elif [ -z "$ended" ] && [[ "$word" = -* ]]; then
             :
         elif [[ "$PATH_OPTIONS" = *"|$previous|"* ]]; then
             resolve "$word"
-            reads+=("$path")
+            share_value "$previous"
         elif [[ "$VALUE_OPTIONS" = *"|$previous|"* ]]; then
             :
         elif [ "$count" = 0 ]; then
@@ -89,12 +106,8 @@ share_paths() {
             resolve "$word"
             if [ "$count" != "$place" ]; then
                 reads+=("$path")
-            elif [ -e "$path" ]; then
-                mount "$path" rw
-            elif [ "$place" = 3 ]; then # DEST, which is yet to be made
-                folder="$(dirname -- "$path")"
-                while [ ! -d "$folder" ]; do folder="$(dirname -- "$folder")"; done
-                mount "$folder" rw
+            elif [ -e "$path" ] || [ "$place" = 3 ]; then # DEST may be yet to be made
+                mount_written "$path"
             fi
             count=$((count + 1))
         fi

@@ -12,7 +12,13 @@ from retrain.data.check import check
 from retrain.data.images import PixelRules
 from retrain.data.records import Picture
 from retrain.data.sources import open_data
-from retrain.features import Features, bottlenecks, cache_file
+from retrain.features import (
+    Features,
+    LiteRTForward,
+    bottlenecks,
+    cache_file,
+    pays_to_convert,
+)
 from retrain.model.backbones import backbone_named
 from retrain.model.build import build_backbone
 from retrain.model.predict import Forward
@@ -142,3 +148,17 @@ def test_other_weights_and_other_pixel_rules_have_their_own_cache(
     assert cache_file(tmp_path, network, replace(RULES, fit="crop")) != path
     other = keras.models.clone_model(network)
     assert cache_file(tmp_path, other, RULES) != path
+
+
+def test_litert_computes_the_same_features(network: keras.Model, forward: Forward) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    exact = forward(pixels)
+    assert np.abs(LiteRTForward(network, RULES)(pixels) - exact).max() < 1e-3 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pictures", "seconds", "pays"),
+    [(4e6, 5000, 0.01, True), (4e6, 500, 0.01, False), (24e6, 5000, 0.05, False)],
+)
+def test_a_conversion_must_pay(parameters: int, pictures: int, seconds: float, pays: bool) -> None:
+    assert pays_to_convert(parameters, pictures, seconds) == pays

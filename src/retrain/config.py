@@ -1,6 +1,7 @@
 """Every default of every stage stands here, once; the command line derives its options from it."""
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 Fit = Literal["squash", "crop", "pad"]
@@ -90,10 +91,23 @@ class TrainConfig:
 class GuessConfig:
     """How guesses are made.
 
-    batch: pictures that go through the network together. threads: None for one a core.
     precision: "auto" is int8 with second looks in float32 where the bundle offers that.
+    threads: None for one a core.
     """
 
-    batch: int = 16
-    threads: int | None = None
     precision: GuessPrecision = "auto"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class SortConfig:
+    """How a folder is sorted.
+
+    recursive: go into sub-folders too. link: hard links, not copies, where the file system can.
+    min_score: pictures whose best score is lower go to the folder `unsure`.
+    """
+
+    recursive: bool = False
+    link: bool = False
+    min_score: float = 0.0
+    unsure: Path | None = None

@@ -6,9 +6,11 @@ record that does not match its checksum is noticed and computed again.
 """
 
 import hashlib
+import tempfile
 import time
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,22 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.data.images import PixelRules
+from retrain.data.images import PixelRules, Pixels
 from retrain.data.records import Picture
-from retrain.data.stream import pixel_batches
+from retrain.data.stream import cores, pixel_batches
+from retrain.export.frozen import freeze_features
+from retrain.export.litert import export_litert
+from retrain.infer.litert import signature_runner
+from retrain.model.devices import gpus
 from retrain.model.predict import BATCH, Forward
 from retrain.progress import Reporter, counted, duration
 from retrain.workspace import atomic_writer, machine_errors
 
 Features = NDArray[np.float32]
+
+CONVERSION_SECONDS = 8.0  # to LiteRT, of a network of a few million parameters
+LITERT_SAVES = 0.4  # of TensorFlow's time, at least, for depthwise networks on a CPU
+LARGE = 12_000_000  # parameters
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -46,6 +56,45 @@ def seconds_per_picture(forward: Forward, size: int) -> float:
     start = time.perf_counter()
     forward(blank)
     return (time.perf_counter() - start) / BATCH
+
+
+def pays_to_convert(parameters: int, pictures: int, seconds: float) -> bool:
+    """Tell whether LiteRT's speed makes up for the conversion, twice, to be sure.
+
+    Args:
+        parameters: of the network. Large ones gain little and cost gigabytes to convert.
+        pictures: to put through it.
+        seconds: that TensorFlow takes for one.
+    """
+    return parameters < LARGE and pictures * seconds * LITERT_SAVES > 2 * CONVERSION_SECONDS
+
+
+class LiteRTForward:
+    """A model's forward pass through LiteRT in float32, a picture a core."""
+
+    def __init__(self, model: keras.Model, rules: PixelRules) -> None:
+        """Convert the model; takes seconds.
+
+        Args:
+            model: uint8 [n, size, size, 3] to features, float32 [n, d].
+            rules: give the size.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "features.tflite"
+            export_litert(freeze_features(model, rules), rules, path)
+            self._runners = [signature_runner(path, 1) for _ in range(cores())]
+        self._pool = ThreadPoolExecutor(len(self._runners))
+
+    def __call__(self, pixels: Pixels) -> Features:
+        """Return the model's output, float32 [n, d], for uint8 [n, size, size, 3]."""
+        lanes = len(self._runners)
+
+        def work(lane: int) -> list[Features]:
+            run = self._runners[lane]
+            return [run(pixels=one[None])["features"] for one in pixels[lane::lanes]]
+
+        answers = list(self._pool.map(work, range(lanes)))
+        return np.concatenate([answers[i % lanes][i // lanes] for i in range(len(pixels))])
 
 
 def bottlenecks(
@@ -88,7 +137,7 @@ def bottlenecks(
     for entry in known:
         features[rows.pop(entry["sha256"].tobytes(), [])] = entry["values"]
     if rows:
-        _compute(pictures, rows, features, forward, rules, path, record, report)
+        _compute(pictures, rows, features, model, forward, rules, path, record, report)
     else:
         report.say(f"Features of {counted(len(pictures), 'picture')} were cached.")
     return features
@@ -98,6 +147,7 @@ def _compute(
     pictures: Sequence[Picture],
     rows: dict[bytes, list[int]],
     features: Features,
+    model: keras.Model,
     forward: Forward,
     rules: PixelRules,
     path: Path,
@@ -106,16 +156,21 @@ def _compute(
 ) -> None:
     """Fill the rows that the cache lacks, appending each batch to it."""
     digests = list(rows)
-    estimate = seconds_per_picture(forward, rules.size) * len(digests)
+    seconds = seconds_per_picture(forward, rules.size)
+    estimate = seconds * len(digests)
+    convert = not gpus() and pays_to_convert(model.count_params(), len(digests), seconds)
+    if convert:
+        estimate = CONVERSION_SECONDS + (1 - LITERT_SAVES) * estimate
     report.say(
         f"Features: {counted(len(digests), 'picture')} through the backbone once, "
         f"about {duration(estimate)}."
     )
+    run = LiteRTForward(model, rules) if convert else forward
     paths = [pictures[rows[digest][0]].path for digest in digests]
     done = 0
     with machine_errors(path), path.open("ab") as file, report.bar("features", len(paths)) as step:
         for pixels in pixel_batches(paths, rules, BATCH):
-            values = forward(pixels)
+            values = run(pixels)
             entries = np.empty(len(values), record)
             for i, digest in enumerate(digests[done : done + len(values)]):
                 features[rows[digest]] = values[i]

@@ -100,6 +100,17 @@ def test_a_destination_that_does_not_exist_is_made(
     assert (tmp_path / deep).stat().st_uid == os.geteuid()
 
 
+@pytest.mark.parametrize("option", ["--unsure=new/aside", "--unsure aside"])
+def test_unsure_pictures_are_set_aside_in_a_folder_that_is_made(
+    option: str, project: Project, own: Path, tmp_path: Path
+) -> None:
+    limit = ("--min-score", "0.9", *option.split())
+    result = project.run("guessDir.sh", *limit, own, "own/data/disc", "sorted", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / option.replace("=", " ").split()[1]
+    assert folder.stat().st_uid == os.geteuid()
+
+
 def test_training_takes_options_first_odd_names_and_a_weights_file_that_is_missing(
     project: Project, own: Path
 ) -> None:

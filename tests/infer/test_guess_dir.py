@@ -7,11 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from commands import GUESS_FILES, command, environment, retrain
 from disks import disk, resize
@@ -19,6 +21,7 @@ from pictures import CATEGORIES, draw, write_jpegs
 
 NEW = 900  # seeds from here on were not trained on
 RESULTS = {"results.csv", "results.json"}
+UNFINISHED = {".results.sqlite", ".results.sqlite-journal"}
 COLUMNS = ["source", "copy", "category", "score", "error", "run"]
 NEXT_RUN = "20990101T000000Z-efficientnet_lite0"
 
@@ -340,7 +343,7 @@ def test_damaged_results_do_not_stop_the_work(trained: Path, src: Path, dest: Pa
     for text in ("[1", "[]", "7"):
         (dest / "results.json").write_text(text)
         (dest / "results.csv").write_text(text)
-        (dest / ".results.jsonl").write_text(f'{text}\n{{"row": 1}}\n{{"ro')
+        (dest / ".results.sqlite").write_text(text)
         result = sort(trained, src, dest)
         assert result.returncode == 0, result.stderr
         assert len(rows(dest)) == 3
@@ -392,7 +395,7 @@ def test_a_full_disk_leaves_whole_copies_only_and_the_work_goes_on_with_more_roo
         assert result.stderr.startswith("retrain: The disk is full: ")
         assert len(result.stderr.splitlines()) == 1
         whole = {path.read_bytes() for path in many.iterdir()}
-        assert {(dest / name).read_bytes() for name in copies(dest) - {".results.jsonl"}} <= whole
+        assert {(dest / name).read_bytes() for name in copies(dest) - UNFINISHED} <= whole
         resize(small, "8m")
         assert sort(trained, many, dest).returncode == 0
         assert_sorted(dest, *many.iterdir())
@@ -406,7 +409,7 @@ def test_a_disk_that_was_full_before_is_named_as_such(
         result = sort(trained, src, small / "dest")
         assert result.returncode == 8
         assert result.stderr.startswith("retrain: The disk is full: ")
-        assert copies(small / "dest") <= {".results.jsonl"}
+        assert copies(small / "dest") <= UNFINISHED
 
 
 def test_category_names_never_lead_out_of_dest(trained: Path, src: Path, tmp_path: Path) -> None:
@@ -451,3 +454,131 @@ def test_a_link_to_a_picture_is_followed(trained: Path, src: Path, dest: Path) -
     assert sort(trained, src, dest, "--link").returncode == 0
     assert not any(path.is_symlink() for path in dest.iterdir())
     assert len(list(dest.glob("disc-*.jpg"))) == 2
+
+
+# --- pictures set aside
+
+
+def middle_score(trained: Path, many: Path, dest: Path) -> str:
+    """Sort, and return a score that some pictures reach and some do not."""
+    assert sort(trained, many, dest).returncode == 0
+    found = sorted({row["score"] for row in rows(dest).values()})
+    assert len(found) > 3
+    return found[len(found) // 2]
+
+
+def assert_set_aside(dest: Path, unsure: Path, limit: str) -> None:
+    """Each copy lies where its score belongs, and nothing else lies there."""
+    there: dict[Path, set[str]] = {dest: set(), unsure: set()}
+    for row in rows(dest).values():
+        copy = dest / row["copy"]
+        assert copy.parent == (unsure if float(row["score"]) < float(limit) else dest)
+        there[copy.parent].add(copy.name)
+    assert all(there.values())
+    assert copies(dest) - {unsure.name} == there[dest]
+    assert copies(unsure) == there[unsure]
+
+
+@pytest.mark.parametrize("place", ["unsure", "dest/unsure é"])
+def test_what_the_model_is_not_sure_of_is_set_aside(
+    place: str, trained: Path, many: Path, dest: Path, tmp_path: Path
+) -> None:
+    limit = middle_score(trained, many, dest)
+    unsure = tmp_path / place
+    result = sort(trained, many, dest, "--min-score", limit, "--unsure", str(unsure))
+    assert result.returncode == 0, result.stderr
+    assert_set_aside(dest, unsure, limit)
+    aside = len(copies(unsure))
+    assert result.stdout.splitlines()[-1] == f"{aside:7d}  of them unsure, to {unsure}"
+    again = sort(trained, many, dest, "--min-score", limit, "--unsure", str(unsure))
+    assert f"0  copied to {dest}" in again.stdout
+    assert_set_aside(dest, unsure, limit)
+
+
+def test_another_limit_moves_what_it_concerns(
+    trained: Path, src: Path, dest: Path, tmp_path: Path
+) -> None:
+    unsure = tmp_path / "unsure"
+    sort(trained, src, dest, "--min-score", "1", "--unsure", str(unsure))
+    assert copies(unsure)
+    sort(trained, src, dest, "--min-score", "0.1", "--unsure", str(unsure))
+    assert copies(unsure) == set()
+    assert_sorted(dest, *src.iterdir())
+
+
+@pytest.mark.parametrize("option", [("--min-score", "0.5"), ("--unsure", "aside")])
+def test_a_limit_wants_a_folder_and_a_folder_a_limit(
+    option: tuple[str, str], trained: Path, src: Path, dest: Path
+) -> None:
+    result = sort(trained, src, dest, *option)
+    assert result.returncode == 2
+    assert result.stderr.startswith("retrain: --min-score and --unsure go together")
+    assert not dest.exists()
+
+
+def test_unsure_must_lie_outside_src(trained: Path, src: Path, dest: Path) -> None:
+    inside = ("--min-score", "0.5", "--unsure", str(src / "aside"))
+    assert sort(trained, src, dest, *inside).returncode == 2
+    assert not dest.exists()
+    assert len(list(src.iterdir())) == 3
+
+
+def test_results_that_name_other_files_do_not_harm_them(
+    trained: Path, src: Path, dest: Path, tmp_path: Path
+) -> None:
+    sort(trained, src, dest)
+    mine = tmp_path / "mine.jpg"
+    mine.write_text("mine")
+    table = (dest / "results.csv").read_text()
+    first = next(iter(rows(dest).values()))["copy"]
+    (dest / "results.csv").write_text(table.replace(first, str(mine)))
+    assert sort(trained, src, dest).returncode == 0
+    assert mine.read_text() == "mine"
+    (dest / "results.csv").write_text(table.replace(first, "../mine.jpg"))
+    assert sort(trained, src, dest).returncode == 0
+    assert mine.read_text() == "mine"
+
+
+# --- what goes wrong in a folder, and how much memory a large one takes
+
+
+def test_a_folder_with_every_kind_of_bad_file_is_finished_and_each_is_listed(
+    trained: Path, many: Path, dest: Path
+) -> None:
+    whole = (many / "000.jpg").read_bytes()
+    (many / "900 truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (many / "901 text.jpg").write_text("no picture at all")
+    (many / "902 empty.jpg").touch()
+    Image.new("1", (14_000, 14_000)).save(many / "903 bomb.png")
+    (many / "904 gone.jpg").write_bytes(whole)
+    with sorting(trained, many, dest) as process:
+        (many / "904 gone.jpg").unlink()
+        assert process.wait() == 6
+    failed = {Path(path).name: row["error"] for path, row in rows(dest).items() if row["error"]}
+    assert failed.keys() == {
+        *("900 truncated.jpg", "901 text.jpg", "902 empty.jpg"),
+        *("903 bomb.png", "904 gone.jpg"),
+    }
+    assert "decompression bomb" in failed["903 bomb.png"]
+    assert failed["904 gone.jpg"] == "No such file or directory"
+    assert len(copies(dest)) == 240
+
+
+def peak(trained: Path, src: Path, dest: Path) -> int:
+    """Return the peak memory of sorting, in bytes."""
+    with subprocess.Popen(
+        command("guess-dir", trained, src, dest), env=environment(), stdout=subprocess.DEVNULL
+    ) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def test_five_times_the_pictures_do_not_take_more_memory(
+    trained: Path, many: Path, tmp_path: Path
+) -> None:
+    few = peak(trained, many, tmp_path / "few")
+    for i in range(240, 1200):
+        (many / f"{i}.jpg").hardlink_to(many / f"{i % 240:03d}.jpg")
+    assert peak(trained, many, tmp_path / "lot") - few < 20e6

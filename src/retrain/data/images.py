@@ -6,6 +6,7 @@ that is still at least twice the input size; then fitted with antialiased biline
 `export/saved_model.py` follows the same rules in a TensorFlow graph.
 """
 
+import contextlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,10 +167,9 @@ def _padded(image: Image.Image, box: tuple[float, float, float, float], size: in
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # a broken EXIF block says nothing about the pixels
-        return image
+    with contextlib.suppress(Exception):  # a broken EXIF block says nothing about the pixels
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -190,7 +190,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _scaled(values: NDArray[np.generic], white: float) -> Image.Image:

@@ -197,8 +197,8 @@ def _folders(folder: Path) -> list[Path]:
     return [path for path in _visible(folder) if path.is_dir()]
 
 
-def visible_files(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, links followed, each real folder entered once.
+def visible_files(folder: Path, recursive: bool = True) -> Iterator[Path]:
+    """Yield the files of a folder, and below it, links followed, each real folder entered once.
 
     What starts with a dot is left out, and so is a link back to a folder above.
     """
@@ -209,7 +209,7 @@ def visible_files(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         entered.add(real)
-        folders[:] = sorted(_shown(folders))
+        folders[:] = sorted(_shown(folders)) if recursive else []
         for name in sorted(_shown(names)):
             yield Path(place) / name
 

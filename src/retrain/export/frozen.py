@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from retrain.data.images import PixelRules
-from retrain.model.build import FEATURES
+from retrain.model.build import FEATURES, feature_model
 from retrain.model.predict import freeze_variables
 
 Outputs = Callable[[tf.Tensor], dict[str, tf.Tensor]]
@@ -42,3 +42,17 @@ def freeze(model: keras.Model, rules: PixelRules, temperature: float) -> Outputs
         return {"probabilities": probabilities, "features": features}
 
     return outputs
+
+
+def freeze_features(model: keras.Model, rules: PixelRules) -> Outputs:
+    """Return uint8 pixels -> {"features"}, as `freeze` does.
+
+    Args:
+        model: float32, a backbone, with or without its head.
+        rules: decide the input size.
+    """
+    inner = feature_model(model)
+    constant = freeze_variables(
+        tf.function(lambda pixels: inner(pixels, training=False), [pixel_spec(rules)])
+    )
+    return lambda pixels: {"features": constant(pixels)[0]}

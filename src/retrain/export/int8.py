@@ -6,23 +6,19 @@ average is taken back by one scale and offset a feature, which go into the head.
 best categories lie close together is made again in float32: the cascade of `infer/cascade.py`.
 """
 
-import tempfile
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from retrain.data.images import PixelRules, Pixels
-from retrain.export.frozen import pixel_spec
+from retrain.export.frozen import freeze_features
+from retrain.export.litert import export_litert
 from retrain.metrics import margins
-from retrain.model.build import feature_model
-from retrain.model.predict import freeze_variables
 
 Array = NDArray[np.float32]
 
@@ -43,23 +39,7 @@ def export_int8(
         samples: uint8 [size, size, 3] each, real pictures whose activations set the ranges.
         path: to write to.
     """
-    backbone = feature_model(model)
-    run = tf.function(lambda pixels: backbone(pixels, training=False), [pixel_spec(rules)])
-    constant = freeze_variables(run)
-
-    def features(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"features": constant(pixels)[0]}
-
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".int8-") as folder:
-        serve = tf.function(features, [pixel_spec(rules)])
-        tf.saved_model.save(tf.Module(), folder, signatures={"serving_default": serve})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.representative_dataset = lambda: ({"pixels": one[None]} for one in samples)
-        with warnings.catch_warnings():  # that its own interpreter will be another package's
-            warnings.simplefilter("ignore", UserWarning)
-            path.write_bytes(converter.convert())
+    export_litert(freeze_features(model, rules), rules, path, samples)
 
 
 def corrected_head(

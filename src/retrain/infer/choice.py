@@ -1,19 +1,49 @@
-"""Which engine makes the guesses."""
+"""Which engine makes the guesses, and how many work side by side."""
+
+import os
+from pathlib import Path
 
 from retrain.bundle import Bundle
 from retrain.config import GuessPrecision
 from retrain.errors import BundleError
 from retrain.infer.cascade import Cascade, Quantised, read_head
-from retrain.infer.engine import Engine
+from retrain.infer.engine import Engine, Lanes
 from retrain.infer.litert import LiteRT
 
+MOST_LANES = 4  # each has the weights in memory once more
+WORTH_A_GPU = 1000  # pictures; below, TensorFlow is not yet ready when LiteRT is done
+GPU_BATCH = 64
 
-def open_engine(bundle: Bundle, precision: GuessPrecision, threads: int) -> Engine:
-    """Return the engine for a bundle: the cascade where it is offered, else float32.
+
+def open_engine(bundle: Bundle, precision: GuessPrecision, pictures: int, cores: int) -> Lanes:
+    """Return what guesses so many pictures fastest on this machine.
 
     Args:
         bundle: a trained model.
-        precision: "auto", or "float32" or "int8" alone.
+        precision: "float32" or "int8" alone; "auto" is the cascade where it is offered.
+        pictures: to guess.
+        cores: to use.
+
+    Raises:
+        BundleError: a file of the bundle cannot be read, or holds no int8 model.
+    """
+    if pictures >= WORTH_A_GPU and precision != "int8" and _has_nvidia_gpu():
+        from retrain.infer.savedmodel import SavedModel, sees_gpu
+
+        if sees_gpu():
+            files, labels = bundle.files, bundle.manifest.labels
+            return Lanes(lambda: SavedModel(files.saved_model, labels), 1, GPU_BATCH)
+    lanes = max(1, min(cores, pictures, MOST_LANES))
+    threads = max(1, cores // lanes)
+    return Lanes(lambda: open_on_cpu(bundle, precision, threads), lanes, 1)
+
+
+def open_on_cpu(bundle: Bundle, precision: GuessPrecision, threads: int) -> Engine:
+    """Return the cascade where it is offered or int8 is asked for, else float32.
+
+    Args:
+        bundle: a trained model.
+        precision: as for `open_engine`.
         threads: that share one inference.
 
     Raises:
@@ -35,3 +65,10 @@ def open_engine(bundle: Bundle, precision: GuessPrecision, threads: int) -> Engi
         return exact()
     quantised = Quantised(bundle.files.int8, *read_head(bundle.files.int8_head), threads)
     return Cascade(quantised, 0.0 if precision == "int8" else cascade["threshold"], exact)
+
+
+def _has_nvidia_gpu() -> bool:
+    """Ask without TensorFlow, whose import takes longer than a guess."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    devices = Path("/dev")
+    return not hidden and (any(devices.glob("nvidia[0-9]*")) or (devices / "dxg").exists())

@@ -1,5 +1,7 @@
 """What a guess needs of an engine, whatever runs underneath."""
 
+from collections.abc import Callable
+from queue import LifoQueue
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -16,7 +18,32 @@ class Answer(NamedTuple):
 
 
 class Engine(Protocol):
-    """Runs a trained model on pixels."""
+    """Runs a trained model on pixels, for one caller at a time."""
 
     def run(self, pixels: Pixels) -> Answer:
         """Answer for uint8 [n, size, size, 3]."""
+
+
+class Lanes:
+    """An Engine for several callers at a time: engines side by side, opened when wanted.
+
+    lanes: calls that run at once; one more waits. batch: pictures that a call should bring.
+    """
+
+    def __init__(self, open_engine: Callable[[], Engine], lanes: int, batch: int) -> None:
+        """Open the first engine; what is wrong with the model's files shows at once."""
+        self.lanes, self.batch = lanes, batch
+        self._open = open_engine
+        self._free: LifoQueue[Engine | None] = LifoQueue()
+        for _ in range(lanes - 1):
+            self._free.put(None)
+        self._free.put(open_engine())
+
+    def run(self, pixels: Pixels) -> Answer:
+        """Answer for uint8 [n, size, size, 3]; may be called from any thread."""
+        engine = self._free.get()
+        try:
+            engine = engine or self._open()
+            return engine.run(pixels)
+        finally:
+            self._free.put(engine)

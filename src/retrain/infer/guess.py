@@ -4,15 +4,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.config import GuessConfig
 from retrain.data.images import BadPicture, PixelRules, Pixels, extension, read_bytes, read_pixels
 from retrain.data.stream import ordered
-from retrain.infer.engine import Engine
+from retrain.infer.engine import Engine, Lanes
 
+T = TypeVar("T")
 Score = tuple[str, float]
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
 
@@ -40,37 +41,37 @@ def score_line(category: str, score: float) -> str:
 
 
 def guess(
-    engine: Engine,
+    engine: Lanes,
     labels: Sequence[str],
     rules: PixelRules,
     paths: Iterable[Path],
-    config: GuessConfig,
+    threads: int,
 ) -> Iterator[Guess]:
     """Yield a guess for each path, in order, unreadable ones included.
 
-    Pictures are decoded in threads while the network works on the batch before; two batches are
-    in memory at most.
+    Pictures are decoded in threads of their own, ahead of the network; all queues are short.
+
+    Args:
+        engine: the model.
+        labels: categories in the order of its outputs.
+        rules: how pictures become its pixels.
+        paths: picture files.
+        threads: that decode.
     """
-    batch: list[Path] = []
-    opened: list[_Opened] = []
 
-    def flush() -> Iterator[Guess]:
-        yield from _guess_batch(engine, labels, batch, opened)
-        batch.clear()
-        opened.clear()
-
-    def load(path: Path) -> tuple[Path, _Opened]:
+    def load(path: Path) -> _Loaded:
         return path, _open(path, rules)
 
-    for path, one in ordered(load, paths, 2 * config.batch, config.threads):
-        batch.append(path)
-        opened.append(one)
-        if len(batch) == config.batch:
-            yield from flush()
-    yield from flush()
+    def answer(batch: Sequence[_Loaded]) -> list[Guess]:
+        return list(_guess_batch(engine, labels, batch))
+
+    loaded = ordered(load, paths, 2 * threads + 2 * engine.batch, threads)
+    for guesses in ordered(answer, _batches(loaded, engine.batch), 2 * engine.lanes, engine.lanes):
+        yield from guesses
 
 
 _Opened = tuple[Pixels, str] | BadPicture
+_Loaded = tuple[Path, _Opened]
 
 
 def _open(path: Path, rules: PixelRules) -> _Opened:
@@ -82,12 +83,23 @@ def _open(path: Path, rules: PixelRules) -> _Opened:
         return error
 
 
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
 def _guess_batch(
-    engine: Engine, labels: Sequence[str], paths: Sequence[Path], opened: Sequence[_Opened]
+    engine: Engine, labels: Sequence[str], loaded: Sequence[_Loaded]
 ) -> Iterator[Guess]:
-    readable = [one[0] for one in opened if not isinstance(one, BadPicture)]
-    answers = iter(list(engine.run(np.stack(readable)).probabilities) if readable else [])
-    for path, one in zip(paths, opened, strict=True):
+    readable = [one[0] for _, one in loaded if not isinstance(one, BadPicture)]
+    answers = iter(engine.run(np.stack(readable)).probabilities if readable else ())
+    for path, one in loaded:
         if isinstance(one, BadPicture):
             yield Guess(path, error=str(one))
         else:

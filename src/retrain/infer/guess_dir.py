@@ -4,29 +4,23 @@ Beside the copies lie `results.csv` and `results.json`. Whatever stops the work,
 what is done and goes on.
 """
 
-import contextlib
-import csv
 import errno
 import fcntl
-import io
-import json
 import os
 import re
 import shutil
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, astuple, dataclass, fields
+from itertools import count
 from pathlib import Path
-from typing import TextIO
 
 from retrain.data.sources import visible_files
 from retrain.errors import MachineError, UsageError
 from retrain.infer.guess import Guess
-from retrain.workspace import ENCODE_ERRORS, atomic_writer, machine_errors, write_csv, write_json
+from retrain.infer.results import CSV_NAME, JSON_NAME, Results, Row
+from retrain.workspace import atomic_writer, machine_errors
 
-CSV_NAME, JSON_NAME = "results.csv", "results.json"
-JOURNAL = ".results.jsonl"
 COPIES_IN_FLIGHT = 32
 # By Windows, the strictest; a dot in front would hide the file, and half a character has no UTF-8.
 _FORBIDDEN = re.compile(r'^\.|[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
@@ -36,102 +30,101 @@ _CHUNK = 1 << 30  # bytes that one call copies at most
 _LONGEST = 180  # bytes of a category in a name; file systems allow 255 for all
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of results.csv. source: absolute path. copy: name in DEST. run: of the model."""
+def count_sources(source: Path, outside: Sequence[Path], recursive: bool) -> int:
+    """Return how many files there are to guess.
 
-    source: str
-    copy: str
-    category: str
-    score: str
-    error: str
-    run: str
-
-
-COLUMNS = tuple(entry.name for entry in fields(Row))
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A row with the scores of all categories."""
-
-    row: Row
-    scores: dict[str, float]
-
-
-def find_sources(source: Path, destination: Path, recursive: bool) -> list[Path]:
-    """Return the files to guess, by name.
+    Args:
+        source: SRC.
+        outside: folders to be written to, which must not lie in it, nor it in them.
+        recursive: whether sub-folders count.
 
     Raises:
-        UsageError: SRC is no folder, or one of the folders lies in the other.
+        UsageError: SRC is no folder, or lies wrongly.
     """
     if not source.is_dir():
         raise UsageError(f"SRC must be a folder of pictures. Received: {source}")
-    inner = destination.resolve()
+    if not os.access(source, os.R_OK | os.X_OK):
+        raise MachineError(f"No permission to read {source}.")
+    total, checked = 0, source
     with machine_errors(source):
-        if recursive:
-            paths = list(visible_files(source))
-        else:
-            paths = [path for path in sorted(source.iterdir()) if not path.name.startswith(".")]
-        real = {folder.resolve() for folder in {source, *(path.parent for path in paths)}}
-        if any(_nested(inner, place) for place in real):
+        _refuse_nested(source, source, outside)
+        for path in sources(source, recursive):
+            if path.parent != checked:
+                checked = path.parent
+                _refuse_nested(source, checked, outside)
+            total += 1
+    return total
+
+
+def _refuse_nested(source: Path, folder: Path, outside: Sequence[Path]) -> None:
+    real = folder.resolve()
+    for other in outside:
+        place = other.resolve()
+        if place == real or place in real.parents or real in place.parents:
             raise UsageError(
-                "DEST must lie outside SRC and SRC outside DEST. "
-                f"Received: {source} and {destination}"
+                f"DEST must lie outside SRC and SRC outside DEST. Received: {source} and {other}"
             )
+
+
+def sources(source: Path, recursive: bool) -> Iterator[Path]:
+    """Yield the files to guess, by name; of a large folder the names alone are in memory."""
+    for path in visible_files(source, recursive):
         # A broken link is listed as one; a pipe or a device would be waited for without end.
-        return [path for path in paths if path.is_file() or not path.exists()]
-
-
-def _nested(one: Path, other: Path) -> bool:
-    return one == other or one in other.parents or other in one.parents
+        if path.is_file() or not path.exists():
+            yield path
 
 
 class SortedFolder:
-    """DEST: which sources are done, where the next copy goes, what is written at the end.
+    """DEST: which sources are done, where the next copy goes, what is written at the end."""
 
-    While work goes on, a hidden journal takes a line a picture; `results.csv` and `results.json`
-    are written from it at the end, which also removes it.
-    """
-
-    def __init__(self, folder: Path, run: str, link: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        run: str,
+        link: bool = False,
+        min_score: float = 0.0,
+        unsure: Path | None = None,
+    ) -> None:
         """Open or make the folder.
 
         Args:
-            folder: to hold the copies.
+            folder: to hold the copies, absolute.
             run: name of the model's run; copies of other runs are replaced.
             link: make hard links where the file system can, not copies.
+            min_score: pictures whose best score is lower go to `unsure`.
+            unsure: another folder, absolute.
 
         Raises:
             UsageError: something else is in its place.
             MachineError: it cannot be made, or another process sorts into it.
         """
         self.folder, self.run, self._link = folder, run, link
-        self._journal = folder / JOURNAL
-        with machine_errors(folder):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except (FileExistsError, NotADirectoryError) as error:
-                raise UsageError(f"DEST must be a folder. Received: {folder}") from error
-            self._lock = _alone_in(folder)
-            self._entries = dict(_read_results(folder)) | dict(_read_journal(self._journal))
-            names = {entry.row.copy for entry in self._entries.values()}
-            _remove_parts(folder, {*names, CSV_NAME, JSON_NAME})
-            names.update(path.name for path in folder.iterdir())
-            self._taken = {name.casefold() for name in names}
-            self._numbers: dict[str, int] = {}  # where to look on among many of one name
+        self._min_score, self._unsure = min_score, unsure or folder
+        self._places = {self._unsure: "--unsure", folder: "DEST"}
+        self._locks = [_made_and_locked(place, name) for place, name in self._places.items()]
+        self._results = Results(folder)
+        for place in self._places:
+            with machine_errors(place):
+                self._remove_parts(place)
 
     def is_done(self, source: Path) -> bool:
-        """Tell whether this model's copy of this very file is there."""
-        entry = self._entries.get(str(source))
-        if entry is None or entry.row.run != self.run or entry.row.error:
+        """Tell whether this model's copy of this very file is there, where it now belongs."""
+        row = self._results.find(str(source))
+        if row is None or row.run != self.run or row.error:
+            return False
+        copy = self.folder / row.copy
+        if copy.parent != self._place(row.score):
             return False
         try:
-            copy, original = (self.folder / entry.row.copy).stat(), source.stat()
+            there, original = copy.stat(), source.stat()
         except OSError:
             return False
-        same_time = abs(copy.st_mtime_ns - original.st_mtime_ns) < _CLOCK
-        return same_time and copy.st_size == original.st_size
+        same_time = abs(there.st_mtime_ns - original.st_mtime_ns) < _CLOCK
+        return same_time and there.st_size == original.st_size
+
+    def is_unsure(self, row: Row) -> bool:
+        """Tell whether a picture is set aside."""
+        return bool(row.score) and float(row.score) < self._min_score
 
     def add_all(self, guesses: Iterable[Guess]) -> Iterator[Row]:
         """Copy each guess as it comes, and yield its row; copying overlaps with guessing.
@@ -140,52 +133,50 @@ class SortedFolder:
             MachineError: the disk is full, or DEST is not writable.
         """
         waiting: deque[Future[Row]] = deque()
-        with (
-            machine_errors(self.folder),
-            self._journal.open("a", encoding="utf-8", errors=ENCODE_ERRORS) as journal,
-            ThreadPoolExecutor(1) as copier,
-        ):
+        with machine_errors(self.folder), ThreadPoolExecutor(1) as copier:
             try:
                 for guess in guesses:
                     row = self._planned(guess)
-                    self._record(row, guess, journal)
-                    waiting.append(copier.submit(self._copied, row, journal))
-                    while waiting[0].done() or len(waiting) > COPIES_IN_FLIGHT:
-                        yield waiting.popleft().result()
-                        if not waiting:
-                            break
+                    # Before the copy takes its name: a copy without a row would be orphaned.
+                    self._results.put(row, dict(guess.scores))
+                    waiting.append(copier.submit(self._copied, row))
+                    while waiting and (waiting[0].done() or len(waiting) > COPIES_IN_FLIGHT):
+                        yield self._noted(waiting.popleft().result())
                 while waiting:
-                    yield waiting.popleft().result()
+                    yield self._noted(waiting.popleft().result())
             finally:
                 copier.shutdown(cancel_futures=True)
 
     def finish(self) -> None:
-        """Write results.csv and results.json, sorted by source; drop the journal and the lock."""
-        entries = [entry for _, entry in sorted(self._entries.items())]
-        with machine_errors(self.folder):
-            write_csv(self.folder / CSV_NAME, COLUMNS, (astuple(entry.row) for entry in entries))
-            scores = {entry.row.source: entry.scores for entry in entries if not entry.row.error}
-            write_json(self.folder / JSON_NAME, scores)
-            self._journal.unlink(missing_ok=True)
-        os.close(self._lock)
+        """Write results.csv and results.json, sorted by source; let go of the lock."""
+        self._results.finish()
+        for lock in self._locks:
+            os.close(lock)
+
+    def _place(self, score: str) -> Path:
+        return self._unsure if float(score) < self._min_score else self.folder
 
     def _planned(self, guess: Guess) -> Row:
         source = str(guess.path)
         self._remove_old_copy(source)
         if guess.error is not None:
             return Row(source, "", "", "", guess.error, self.run)
-        category, score = guess.scores[0]
-        name = self._free_name(f"{safe_name(category)}-{score:.5f}", guess.extension)
-        return Row(source, name, category, f"{score:.5f}", "", self.run)
+        category, probability = guess.scores[0]
+        score = f"{probability:.5f}"
+        place = self._place(score)
+        # A copy in DEST is known by its name, so that DEST can move.
+        start = "" if place == self.folder else f"{place}{os.sep}"
+        copy = self._free_name(f"{start}{safe_name(category)}-{score}", guess.extension)
+        return Row(source, copy, category, score, "", self.run)
 
-    def _record(self, row: Row, guess: Guess, journal: TextIO) -> None:
-        """Note the row before the copy takes its name: a copy without a row would be orphaned."""
-        entry = Entry(row, dict(guess.scores))
-        self._entries[row.source] = entry
-        journal.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
-        journal.flush()
+    def _free_name(self, stem: str, suffix: str) -> str:
+        for number in count(self._results.next_number(f"{stem}{suffix}")):
+            name = f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}"
+            if not os.path.lexists(self.folder / name):  # a file of the user's
+                return name
+        raise AssertionError("count() ends")
 
-    def _copied(self, row: Row, journal: TextIO) -> Row:
+    def _copied(self, row: Row) -> Row:
         """Copy in the background; a source that vanished meanwhile becomes a failed row."""
         if row.error:
             return row
@@ -194,26 +185,32 @@ class SortedFolder:
                 if not (self._link and _linked(row.source, part)):
                     _copy(row.source, part)
         except FileNotFoundError as error:
-            row = Row(row.source, "", "", "", error.strerror or str(error), self.run)
-            self._record(row, Guess(Path(row.source)), journal)
+            return Row(row.source, "", "", "", error.strerror or str(error), self.run)
         return row
 
-    def _free_name(self, stem: str, suffix: str) -> str:
-        first = f"{stem}{suffix}"
-        number = self._numbers.get(first, 1)
-        name = first if number == 1 else f"{stem}-{number}{suffix}"
-        while name.casefold() in self._taken:  # two names may be one on macOS and Windows
-            number += 1
-            name = f"{stem}-{number}{suffix}"
-        self._taken.add(name.casefold())
-        self._numbers[first] = number
-        return name
+    def _noted(self, row: Row) -> Row:
+        if row.error:
+            self._results.put(row, {})
+        return row
 
     def _remove_old_copy(self, source: str) -> None:
-        old = self._entries.pop(source, None)
-        if old and old.row.copy:
-            (self.folder / Path(old.row.copy).name).unlink(missing_ok=True)
-            self._taken.discard(old.row.copy.casefold())
+        old = self._results.find(source)
+        if old:
+            self._results.forget(source)
+            copy = self.folder / old.copy
+            if old.copy and copy.parent in self._places:  # whatever a file says: nowhere else
+                copy.unlink(missing_ok=True)
+
+    def _remove_parts(self, place: Path) -> None:
+        """Delete what a killed run left half-written of its own files."""
+        with os.scandir(place) as found:
+            parts = [(entry.path, _PART.fullmatch(entry.name)) for entry in found]
+        for path, part in parts:
+            start = "" if place == self.folder else f"{place}{os.sep}"
+            if part and (
+                part[1] in (CSV_NAME, JSON_NAME) or self._results.is_copy(f"{start}{part[1]}")
+            ):
+                Path(path).unlink()
 
 
 def _linked(source: str, target: Path) -> bool:
@@ -252,9 +249,16 @@ def safe_name(category: str) -> str:
     return name.encode()[:_LONGEST].decode(errors="ignore") or "_"
 
 
-def _alone_in(folder: Path) -> int:
+def _made_and_locked(folder: Path, name: str) -> int:
     """Lock a folder until the returned descriptor is closed; the kernel does so after a crash."""
-    lock = os.open(folder, os.O_RDONLY)
+    with machine_errors(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = os.open(folder, os.O_RDONLY)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UsageError(f"{name} must be a folder. Received: {folder}") from error
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -262,38 +266,6 @@ def _alone_in(folder: Path) -> int:
     except OSError:  # some network file systems cannot lock a folder
         pass
     return lock
-
-
-def _remove_parts(folder: Path, names: set[str]) -> None:
-    """Delete what a killed run left half-written of its own files."""
-    for path in list(folder.iterdir()):
-        part = _PART.fullmatch(path.name)
-        if part and part[1] in names:
-            path.unlink()
-
-
-def _read_results(folder: Path) -> Iterator[tuple[str, Entry]]:
-    """Yield what an earlier run wrote at its end; rows that are damaged are guessed anew."""
-    try:
-        scores = dict(json.loads((folder / JSON_NAME).read_bytes().decode("utf-8", ENCODE_ERRORS)))
-        text = (folder / CSV_NAME).read_bytes().decode("utf-8", ENCODE_ERRORS)
-        rows = list(csv.reader(io.StringIO(text, newline="")))
-    except (OSError, ValueError, TypeError, csv.Error):
-        return
-    for values in rows:
-        if len(values) == len(COLUMNS) and tuple(values) != COLUMNS:
-            row = Row(*values)
-            if row.error or row.source in scores:
-                yield row.source, Entry(row, scores.get(row.source, {}))
-
-
-def _read_journal(path: Path) -> Iterator[tuple[str, Entry]]:
-    """Yield what an interrupted run had done; a torn last line is left out."""
-    with contextlib.suppress(OSError):
-        for line in path.read_text("utf-8", ENCODE_ERRORS).split("\n"):
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                values = json.loads(line)
-                yield values["row"]["source"], Entry(Row(**values["row"]), values["scores"])
 
 
 def absolute(path: Path) -> Path:

@@ -11,6 +11,11 @@ from retrain.data.images import Pixels
 from retrain.infer.engine import Answer
 
 
+def sees_gpu() -> bool:
+    """Tell whether TensorFlow can use a GPU; its CPU build cannot."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 class SavedModel:
     """An Engine on a SavedModel folder."""
 

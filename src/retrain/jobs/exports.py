@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.bundle import BundleFiles
-from retrain.config import GuessConfig
 from retrain.data.images import PixelRules, Pixels
 from retrain.data.stream import cores, pixel_batches
 from retrain.export.frozen import freeze
@@ -46,6 +45,7 @@ INT8_SAMPLES = 100  # pictures whose activations set the ranges of int8
 INT8_PICTURES = 5000  # on which int8 is weighed, at most: enough to see 0.1 %
 INT8_SECONDS_PER_SAMPLE = 0.1  # of the converter, on a small backbone
 TIMED_BATCHES = 5
+BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _weigh_int8(
     found: list[Array] = []
     exact: list[Array] = []
     times: list[tuple[float, float]] = []
-    for pixels in pixel_batches(paths, rules, GuessConfig().batch):
+    for pixels in pixel_batches(paths, rules, BATCH):
         found.append(quantised.features(pixels))
         if features is None:
             exact.append(litert.run(pixels).features)

@@ -1,0 +1,84 @@
+"""The rows of a sorted folder: kept through crashes, read back from their files."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from retrain.infer.results import DATABASE, Results, Row
+
+ODD = ["/a/b.jpg", "/a/line\nbreak", '/a/"q", é', os.fsdecode(b"/a/caf\xe9")]
+
+
+def row(source: str, copy: str = "cat-0.90000.jpg") -> Row:
+    return Row(source, copy, "cat", "0.90000", "", "run")
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_rows_come_back(finished: bool, tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for number, source in enumerate(ODD):
+        results.put(row(source, f"cat-0.90000-{number + 2}.jpg"), {"cat": 0.9, "é": 0.1})
+    results.put(Row("/bad", "", "", "", "truncated", "run"), {})
+    if finished:
+        results.finish()
+        assert {path.name for path in tmp_path.iterdir()} == {"results.csv", "results.json"}
+    again = Results(tmp_path)
+    for number, source in enumerate(ODD):
+        assert again.find(source) == row(source, f"cat-0.90000-{number + 2}.jpg")
+    bad = again.find("/bad")
+    assert bad is not None
+    assert bad.error == "truncated"
+    assert again.next_number("cat-0.90000.jpg") == len(ODD) + 2
+    assert again.next_number("CAT-0.90000.jpg") == len(ODD) + 2
+    assert again.next_number("cat-0.90000.png") == 1
+
+
+def test_the_files_are_sorted_and_whole(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for source in reversed(ODD):
+        results.put(row(source), {"cat": 0.9})
+    results.finish()
+    text = (tmp_path / "results.json").read_text("utf-8", "surrogateescape")
+    assert json.loads(text) == {source: {"cat": 0.9} for source in ODD}
+    assert list(json.loads(text)) == sorted(ODD, key=os.fsencode)
+    with (tmp_path / "results.csv").open(
+        encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
+        assert [line["source"] for line in csv.DictReader(file)] == list(json.loads(text))
+
+
+def test_rows_in_another_order_are_the_same_rows(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    for source in ODD:
+        results.put(row(source), {"cat": 0.9})
+    results.finish()
+    with (tmp_path / "results.csv").open(
+        encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
+        header, *lines = csv.reader(file)
+    with (tmp_path / "results.csv").open(
+        "w", encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
+        csv.writer(file).writerows([header, *reversed(lines)])
+    again = Results(tmp_path)
+    assert all(again.find(source) == row(source) for source in ODD)
+
+
+def test_a_damaged_database_is_replaced_by_the_files(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.put(row("/a"), {"cat": 0.9})
+    results.finish()
+    (tmp_path / DATABASE).write_bytes(b"SQLite format 3\0" + bytes(4096))
+    assert Results(tmp_path).find("/a") == row("/a")
+
+
+def test_a_forgotten_row_frees_its_name(tmp_path: Path) -> None:
+    results = Results(tmp_path)
+    results.put(row("/a"), {})
+    assert results.is_copy("cat-0.90000.jpg")
+    results.forget("/a")
+    assert not results.is_copy("cat-0.90000.jpg")
+    assert results.next_number("cat-0.90000.jpg") == 1
