@@ -1,6 +1,7 @@
 """The check before training: who is left out, and why."""
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from pictures import draw, write_jpegs
 from retrain.data.check import AHEAD, check
 from retrain.data.images import PixelRules
+from retrain.data.seen import SeenFiles
 from retrain.data.sources import open_data
 from retrain.errors import UsageError
 
@@ -92,3 +94,44 @@ def test_progress_counts_every_file(tmp_path: Path) -> None:
     steps: list[int] = []
     check(open_data(tmp_path), RULES, advance=steps.append)
     assert steps == [1] * (AHEAD + 6)
+
+
+# --- what is remembered
+
+
+def test_what_decoded_is_not_decoded_again(tmp_path: Path) -> None:
+    first, second = write_jpegs(tmp_path / "data", "disc", 2)
+    memory = tmp_path / "bottlenecks" / "checked.sqlite"
+    data = open_data(tmp_path / "data")
+    before, _ = check(data, RULES, memory=memory)
+    seen = SeenFiles(memory)
+    stamp, known = seen.look_up("disc/disc-000.jpg", first)
+    assert known == before[0].sha256
+    assert stamp is not None
+    seen.put("disc/disc-000.jpg", stamp, "ab" * 32)  # what no file has
+    seen.close()
+    shutil.copy2(second, tmp_path / "third.jpg")
+    (tmp_path / "third.jpg").replace(second)
+    after, _ = check(data, RULES, memory=memory)
+    assert [picture.sha256 for picture in after] == ["ab" * 32, before[1].sha256]
+
+
+def test_a_file_that_changed_is_decoded_again(tmp_path: Path) -> None:
+    (path,) = write_jpegs(tmp_path / "data", "disc", 1)
+    memory = tmp_path / "checked.sqlite"
+    data = open_data(tmp_path / "data")
+    check(data, RULES, memory=memory)
+    times = path.stat()
+    path.write_bytes(bytes(times.st_size))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert [bad.name for bad in check(data, RULES, memory=memory)[1]] == ["disc/disc-000.jpg"]
+
+
+@pytest.mark.parametrize("damage", ["no database", "SQLite format 3\0"])
+def test_a_memory_that_is_damaged_or_cannot_be_written_is_done_without(
+    damage: str, tmp_path: Path
+) -> None:
+    write_jpegs(tmp_path / "data", "disc", 3)
+    (tmp_path / "checked.sqlite").write_text(damage * 300)
+    for memory in (tmp_path / "checked.sqlite", tmp_path / "data" / "disc" / "disc-000.jpg" / "x"):
+        assert len(check(open_data(tmp_path / "data"), RULES, memory=memory)[0]) == 3

@@ -1,10 +1,13 @@
 """Decodes every file once before training, so that no bad one is met later."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from retrain.data.images import BadPicture, PixelRules, read_bytes, read_pixels
 from retrain.data.records import Dataset, Example, Picture, Skipped
+from retrain.data.seen import SeenFiles, Stamp
 from retrain.data.split import split_key
 from retrain.data.stream import ordered
 
@@ -16,6 +19,7 @@ def check(
     rules: PixelRules,
     group_by: str | None = None,
     advance: Callable[[int], None] = lambda _: None,
+    memory: Path | None = None,
 ) -> tuple[list[Picture], list[Skipped]]:
     """Decode all examples in parallel.
 
@@ -24,6 +28,7 @@ def check(
         rules: pictures are decoded as the network will want them.
         group_by: regular expression for `split_key`.
         advance: called with 1 after each file.
+        memory: file that remembers what decoded; always safe to delete.
 
     Returns:
         The pictures that decode, in the dataset's order, and all files left out, the source's
@@ -31,25 +36,42 @@ def check(
     """
     pictures: list[Picture] = []
     skipped = list(dataset.skipped)
-    for example, result in zip(dataset.examples, _digests(dataset, rules), strict=True):
-        if isinstance(result, BadPicture):
-            skipped.append(Skipped(example.name, str(result)))
-        else:
-            pictures.append(_picture(example, result, group_by))
-        advance(1)
+    with contextlib.closing(SeenFiles(memory)) as seen:
+        for example, result in _checked(dataset, rules, seen):
+            if isinstance(result, BadPicture):
+                skipped.append(Skipped(example.name, str(result)))
+            else:
+                pictures.append(_picture(example, result, group_by))
+            advance(1)
     return pictures, sorted(skipped, key=lambda bad: bad.name)
 
 
-def _digests(dataset: Dataset, rules: PixelRules) -> Iterator[str | BadPicture]:
-    def digest(example: Example) -> str | BadPicture:
-        try:
-            content = read_bytes(example.path)
-            read_pixels(content, rules)
-        except BadPicture as error:
-            return error
-        return hashlib.sha256(content).hexdigest()
+_Asked = tuple[Example, Stamp | None, str | None]
 
-    return ordered(digest, dataset.examples, ahead=AHEAD)
+
+def _checked(
+    dataset: Dataset, rules: PixelRules, seen: SeenFiles
+) -> Iterator[tuple[Example, str | BadPicture]]:
+    """Yield each example with its sha256, or with what is wrong with it."""
+
+    def look(asked: _Asked) -> tuple[_Asked, str | BadPicture]:
+        example, _, known = asked
+        return asked, known or _digest(example.path, rules)
+
+    asked = ((e, *seen.look_up(e.name, e.path)) for e in dataset.examples)
+    for (example, stamp, known), result in ordered(look, asked, ahead=AHEAD):
+        if stamp and not known and isinstance(result, str):
+            seen.put(example.name, stamp, result)
+        yield example, result
+
+
+def _digest(path: Path, rules: PixelRules) -> str | BadPicture:
+    try:
+        content = read_bytes(path)
+        read_pixels(content, rules)
+    except BadPicture as error:
+        return error
+    return hashlib.sha256(content).hexdigest()
 
 
 def _picture(example: Example, sha256: str, group_by: str | None) -> Picture:

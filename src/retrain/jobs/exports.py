@@ -45,6 +45,9 @@ INT8_SAMPLES = 100  # pictures whose activations set the ranges of int8
 INT8_PICTURES = 5000  # on which int8 is weighed, at most: enough to see 0.1 %
 INT8_SECONDS_PER_SAMPLE = 0.1  # of the converter, on a small backbone
 TIMED_BATCHES = 5
+MOST_PARITY_PICTURES = (
+    1000  # of many thousands for validation; an export that is wrong shows on ten
+)
 BATCH = 16
 
 
@@ -109,7 +112,8 @@ def _write_float32(
     """Write Keras model, SavedModel and LiteRT; return what parity found."""
     held_out = [p.path for p in data.pictures if data.sides[p.key] == "validation"]
     others = [p.path for p in data.pictures if data.sides[p.key] == "train"]
-    paths = held_out + others[: max(0, PARITY_PICTURES - len(held_out))]
+    paths = _evenly(held_out, MOST_PARITY_PICTURES)
+    paths += others[: max(0, PARITY_PICTURES - len(held_out))]
     seconds = EXPORT_SECONDS + 6 * seconds_per_picture * len(paths)
     report.say(
         f"Exporting and comparing on {counted(len(paths), 'picture')}, about {duration(seconds)}."

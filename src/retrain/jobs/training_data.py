@@ -76,7 +76,8 @@ def read_training_data(
     for note in dataset.notes:
         report.warn(note)
     with report.bar("checking pictures", len(dataset.examples)) as advance:
-        pictures, skipped = check(dataset, rules, group_by, advance)
+        memory = workspace.bottlenecks / f"checked-{rules}.sqlite"
+        pictures, skipped = check(dataset, rules, group_by, advance, memory)
     for bad in skipped:
         report.warn(f"Skipped {bad.name}: {bad.reason}")
     previous = workspace.previous_sides()

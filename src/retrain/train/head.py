@@ -19,6 +19,7 @@ from retrain.progress import Reporter
 
 Array = NDArray[np.float32]
 
+ROWS_AT_ONCE = 4096  # of features in float64
 COLUMNS = ("penalty", "train loss", "valid loss", "error rate", "time")
 
 
@@ -100,7 +101,7 @@ class _Problem:
     def __init__(self, features: Array, labels: NDArray[np.integer], categories: int) -> None:
         self.features, self.labels, self.categories = features, labels, categories
         self.mean = features.mean(axis=0, dtype=np.float64)
-        deviation = features.std(axis=0, dtype=np.float64)
+        deviation = _deviation(features, self.mean)
         self.scale = 1.0 / np.maximum(deviation, 1e-6 + 1e-3 * deviation.mean())
         self.size = (features.shape[1] + 1) * categories
 
@@ -133,6 +134,14 @@ class _Problem:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         kernel = solution[: -self.categories].reshape(-1, self.categories)
         return kernel, solution[-self.categories :]
+
+
+def _deviation(features: Array, mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what `features.std(axis=0)` does, in float64, without a copy of all features."""
+    squares = np.zeros_like(mean)
+    for start in range(0, len(features), ROWS_AT_ONCE):
+        squares += ((features[start : start + ROWS_AT_ONCE] - mean) ** 2).sum(axis=0)
+    return np.asarray(np.sqrt(squares / len(features)))
 
 
 def _cells(head: Head) -> list[str]:

@@ -1,0 +1,181 @@
+"""Measure a large folder: check, features, head training and guess-dir, in time and memory.
+
+    python bench/scale.py FOLDER [--pictures 100000] [--few 1000]
+
+Draws that many small distinct pictures into FOLDER (once; they stay), trains on them without
+fine-tuning, and sorts them. For each stage: the rate over its first and its last tenth, and the
+resident memory after the first and after the last. Then sorts the first --few pictures alone, for
+the peak to compare with.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from processes import run
+from retrain.config import FineTuneConfig, GuessConfig, SortConfig, TrainConfig
+from retrain.data.stream import ordered
+
+CATEGORIES = ("blue", "green", "red", "yellow")
+COLOURS = ((40, 60, 200), (40, 170, 60), (200, 50, 40), (210, 200, 50))
+SIDE = 96  # pixels
+IN_FOLDER = 1000  # pictures
+
+
+def draw(path: Path, number: int) -> None:
+    """Write a picture of its category's colour under a pattern that no other picture has."""
+    random = np.random.default_rng(number)
+    noise = random.integers(-60, 60, (6, 6, 3))
+    small = np.clip(np.array(COLOURS[number % len(COLOURS)]) + noise, 0, 255).astype(np.uint8)
+    image = Image.fromarray(small).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    image.save(path, quality=80)
+
+
+def draw_all(data: Path, count: int) -> None:
+    """Write `count` pictures to data/<category>/<thousands>/, those that are missing."""
+
+    def one(number: int) -> None:
+        path = path_of(data, number)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draw(path, number)
+
+    for _ in ordered(one, range(count), 64):
+        pass
+
+
+def path_of(data: Path, number: int) -> Path:
+    """Return where a picture lies."""
+    category = CATEGORIES[number % len(CATEGORIES)]
+    return data / category / f"{number // IN_FOLDER:03d}" / f"{number:06d}.jpg"
+
+
+def resident() -> float:
+    """Return this process's resident memory in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+class Recorder:
+    """A Reporter that notes time and memory at each tenth of each bar."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, list[tuple[float, float]]] = {}
+        self.totals: dict[str, int] = {}
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Keep the news."""
+        self.said.append(f"{time.strftime('%H:%M:%S')} {text}")
+        print(self.said[-1], file=sys.stderr, flush=True)
+
+    warn = say
+
+    def table(self, columns: Sequence[str]) -> Callable[[Sequence[str]], None]:
+        """Keep the rows."""
+        self.say("  ".join(columns))
+        return lambda cells: self.say("  ".join(cells))
+
+    @contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Note when each tenth is done."""
+        marks = self.stages.setdefault(label, [(time.monotonic(), resident())])
+        self.totals[label] = total
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            while len(marks) <= 10 and done >= total * len(marks) / 10:
+                marks.append((time.monotonic(), resident()))
+
+        yield advance
+
+    def table_rows(self) -> list[dict[str, Any]]:
+        """Return a row a stage."""
+        rows = []
+        for label, marks in self.stages.items():
+            tenth = self.totals[label] / 10
+            first, last = marks[1][0] - marks[0][0], marks[10][0] - marks[9][0]
+            rows.append(
+                {
+                    "stage": label,
+                    "pictures": self.totals[label],
+                    "seconds": marks[10][0] - marks[0][0],
+                    "first": tenth / first,
+                    "last": tenth / last,
+                    "from_mb": marks[1][1],
+                    "to_mb": marks[10][1],
+                }
+            )
+        return rows
+
+
+def train_all(folder: Path, _: Path) -> dict[str, Any]:
+    """Train on the folder's data."""
+    from retrain.jobs.train import train
+
+    recorder = Recorder()
+    train(folder, TrainConfig(fine_tune=FineTuneConfig(when="never")), recorder)
+    return {"stages": recorder.table_rows()}
+
+
+def sort_all(folder: Path, source: Path) -> dict[str, Any]:
+    """Sort a folder."""
+    from retrain.jobs.guess_dir import sort_folder
+
+    recorder = Recorder()
+    with tempfile.TemporaryDirectory(dir=folder) as dest:
+        sorting = SortConfig(recursive=True, link=True)
+        sort_folder(folder, source, Path(dest) / "sorted", GuessConfig(), sorting, recorder)
+    return {"stages": recorder.table_rows()}
+
+
+CHILDREN = {"train": train_all, "sort": sort_all}
+
+
+def main() -> None:
+    """Read the command line; a child is told so by --child."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, help="is made, and becomes a workspace")
+    parser.add_argument("--pictures", type=int, default=100_000)
+    parser.add_argument("--few", type=int, default=1000)
+    parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
+    parser.add_argument("--source", type=Path, default=Path(), help=argparse.SUPPRESS)
+    parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    if args.child:
+        answer = CHILDREN[args.child](args.folder, args.source)
+        args.answer.write_text(json.dumps(answer))
+        return
+    data, few = args.folder / "data", args.folder / "few"
+    draw_all(data, args.pictures)
+    draw_all(few, args.few)
+    for child, source in (("train", data), ("sort", data), ("sort", few)):
+        with tempfile.NamedTemporaryFile() as file:
+            line = [sys.executable, __file__, str(args.folder), "--child", child]
+            done = run([*line, "--source", str(source), "--answer", file.name])
+            stages = json.loads(file.read())["stages"]
+        name = f"{child} {source.name}"
+        print(f"{name}: {done.seconds:.0f} s, peak {done.peak / 1e6:.0f} MB")
+        for row in stages:
+            print(
+                "  {stage:<18} {pictures:7d} in {seconds:7.1f} s; first tenth {first:7.1f}/s, "
+                "last {last:7.1f}/s; {from_mb:.0f} MB to {to_mb:.0f} MB".format(**row),
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
