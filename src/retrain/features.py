@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from retrain.data.images import PixelRules, Pixels
 from retrain.data.records import Picture
 from retrain.data.stream import cores, pixel_batches
-from retrain.export.frozen import freeze_features
 from retrain.export.litert import export_litert
+from retrain.export.outputs import feature_outputs
 from retrain.infer.litert import signature_runner
 from retrain.model.devices import gpus
 from retrain.model.predict import BATCH, Forward
@@ -81,7 +81,7 @@ class LiteRTForward:
         """
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "features.tflite"
-            export_litert(freeze_features(model, rules), rules, path)
+            export_litert(model, feature_outputs(model), rules, path)
             self._runners = [signature_runner(path, 1) for _ in range(cores())]
         self._pool = ThreadPoolExecutor(len(self._runners))
 

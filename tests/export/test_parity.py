@@ -8,8 +8,8 @@ import pytest
 
 from pictures import write_jpegs
 from retrain.data.images import PixelRules
-from retrain.export.frozen import freeze
 from retrain.export.litert import export_litert
+from retrain.export.outputs import classifier_outputs, freeze
 from retrain.export.parity import check_parity, compare
 from retrain.export.saved_model import export_saved_model
 from retrain.infer.litert import LiteRT
@@ -69,9 +69,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Forward, SavedMo
     network = build_backbone(backbone, RULES.size, obtain(backbone, "imagenet", print))
     kernel = np.random.default_rng(0).normal(0, 0.1, (1280, 3)).astype(np.float32)
     model = add_head(network, kernel, np.zeros(3, np.float32))
-    outputs = freeze(model, RULES, TEMPERATURE)
-    export_saved_model(outputs, LABELS, RULES, folder / "saved_model")
-    export_litert(outputs, RULES, folder / "model.tflite")
+    outputs = classifier_outputs(model, TEMPERATURE)
+    export_saved_model(freeze(outputs, RULES), LABELS, RULES, folder / "saved_model")
+    export_litert(model, outputs, RULES, folder / "model.tflite")
     saved = SavedModel(folder / "saved_model", LABELS)
     return Forward(model), saved, LiteRT(folder / "model.tflite", threads=2)
 

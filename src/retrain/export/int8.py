@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from retrain.data.images import PixelRules, Pixels
-from retrain.export.frozen import freeze_features
 from retrain.export.litert import export_litert
+from retrain.export.outputs import feature_outputs
 from retrain.metrics import margins
 
 Array = NDArray[np.float32]
@@ -39,7 +39,7 @@ def export_int8(
         samples: uint8 [size, size, 3] each, real pictures whose activations set the ranges.
         path: to write to.
     """
-    export_litert(freeze_features(model, rules), rules, path, samples)
+    export_litert(model, feature_outputs(model), rules, path, samples)
 
 
 def corrected_head(

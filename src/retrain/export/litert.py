@@ -5,19 +5,27 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from retrain.data.images import PixelRules, Pixels
-from retrain.export.frozen import Outputs, pixel_spec
+from retrain.export.outputs import Outputs, pixel_spec
 
 
 def export_litert(
-    outputs: Outputs, rules: PixelRules, path: Path, samples: Iterable[Pixels] | None = None
+    model: keras.Model,
+    outputs: Outputs,
+    rules: PixelRules,
+    path: Path,
+    samples: Iterable[Pixels] | None = None,
 ) -> None:
     """Write a LiteRT file, by way of a SavedModel, which keeps the names.
 
+    From constants the converter would need three times the memory, gigabytes for a ResNet50.
+
     Args:
-        outputs: of `freeze` or `freeze_features`.
+        model: whose variables `outputs` reads. One that is not saved answers NaN without an error.
+        outputs: `classifier_outputs` or `feature_outputs`, not frozen.
         rules: decide the input size.
         path: to write to.
         samples: uint8 [size, size, 3] each, real pictures whose activations set the ranges of
@@ -25,7 +33,9 @@ def export_litert(
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".litert-") as folder:
         serve = tf.function(outputs, [pixel_spec(rules)])
-        tf.saved_model.save(tf.Module(), folder, signatures={"serving_default": serve})
+        module = tf.Module()
+        module.variables_read = [variable.value for variable in model.variables]
+        tf.saved_model.save(module, folder, signatures={"serving_default": serve})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if samples is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]

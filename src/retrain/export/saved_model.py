@@ -13,7 +13,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from retrain.data.images import PAD_COLOUR, PixelRules
-from retrain.export.frozen import Outputs, pixel_spec
+from retrain.export.outputs import Outputs, pixel_spec
 
 Range = tuple[tf.Tensor | float, tf.Tensor | float]  # in pixels, from the edge
 

@@ -21,12 +21,18 @@ class SavedModel:
 
     def __init__(self, folder: Path, labels: Sequence[str]) -> None:
         self._signatures = tf.saved_model.load(str(folder)).signatures
+        pixels, features = self._signatures["pixels"], self._signatures["features"]
+        # In one graph TensorFlow finds what the two have in common, and computes it once.
+        self._both = tf.function(
+            lambda batch: {**pixels(pixels=batch), **features(pixels=batch)},
+            [pixels.structured_input_signature[1]["pixels"]],
+        )
         self._labels = [label.encode() for label in labels]
 
     def run(self, pixels: Pixels) -> Answer:
         """Answer for uint8 [n, size, size, 3]."""
-        features = self._signatures["features"](pixels=tf.constant(pixels))["features"].numpy()
-        return Answer(self.probabilities(pixels), features)
+        answer = self._both(tf.constant(pixels))
+        return Answer(answer["probabilities"].numpy(), answer["features"].numpy())
 
     def probabilities(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return float32 [n, k] in label order for uint8 [n, size, size, 3]."""

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from retrain.bundle import BundleFiles
 from retrain.data.images import PixelRules, Pixels
 from retrain.data.stream import cores, pixel_batches
-from retrain.export.frozen import freeze
 from retrain.export.int8 import (
     MISSES_ALLOWED,
     SPEEDUP_WANTED,
@@ -25,6 +24,7 @@ from retrain.export.int8 import (
     measure_agreement,
 )
 from retrain.export.litert import export_litert
+from retrain.export.outputs import classifier_outputs, freeze
 from retrain.export.parity import PICTURES as PARITY_PICTURES
 from retrain.export.parity import check_parity
 from retrain.export.saved_model import export_saved_model
@@ -119,9 +119,9 @@ def _write_float32(
         f"Exporting and comparing on {counted(len(paths), 'picture')}, about {duration(seconds)}."
     )
     model.save(files.keras)
-    outputs = freeze(model, rules, temperature)
-    export_saved_model(outputs, data.categories, rules, files.saved_model)
-    export_litert(outputs, rules, files.litert)
+    outputs = classifier_outputs(model, temperature)
+    export_saved_model(freeze(outputs, rules), data.categories, rules, files.saved_model)
+    export_litert(model, outputs, rules, files.litert)
     saved = SavedModel(files.saved_model, data.categories)
     litert = LiteRT(files.litert, cores())
     runs = {

@@ -1,0 +1,104 @@
+"""Engines side by side, and the one for GPUs: all guess alike."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pictures import write_jpegs
+from retrain.bundle import Bundle, open_bundle
+from retrain.data.images import Pixels
+from retrain.infer.choice import MOST_LANES, open_engine
+from retrain.infer.engine import Answer, Engine, Lanes
+from retrain.infer.guess import guess
+from retrain.infer.savedmodel import SavedModel
+
+
+@pytest.fixture(scope="module")
+def bundle(trained: Path) -> Bundle:
+    return open_bundle(trained / "model")
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    paths = write_jpegs(tmp_path_factory.mktemp("new"), "disc", 11, start=900)
+    paths[4].write_text("no picture")
+    return paths
+
+
+def scores(engine: Lanes, bundle: Bundle, paths: list[Path]) -> np.ndarray:
+    """Return [n, k] in label order, zeros where a picture cannot be read."""
+    labels = bundle.manifest.labels
+    found = [dict(one.scores) for one in guess(engine, labels, bundle.rules, paths, threads=3)]
+    return np.array([[one.get(label, 0.0) for label in labels] for one in found])
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32", "int8"])
+def test_lanes_change_no_score(precision: str, bundle: Bundle, paths: list[Path]) -> None:
+    one = open_engine(bundle, precision, 1, cores=2)  # type: ignore[arg-type]
+    several = open_engine(bundle, precision, len(paths), cores=3)  # type: ignore[arg-type]
+    assert (one.lanes, several.lanes) == (1, 3)
+    assert np.array_equal(scores(one, bundle, paths), scores(several, bundle, paths))
+
+
+@pytest.mark.parametrize(
+    ("pictures", "cores", "lanes"), [(0, 2, 1), (1, 8, 1), (9, 2, 2), (9, 64, MOST_LANES)]
+)
+def test_lanes_are_no_more_than_pictures_cores_and_memory_bear(
+    pictures: int, cores: int, lanes: int, bundle: Bundle
+) -> None:
+    assert open_engine(bundle, "float32", pictures, cores).lanes == lanes
+
+
+@pytest.mark.parametrize("batch", [4, 64])
+def test_the_saved_model_guesses_as_litert_does(
+    batch: int, bundle: Bundle, paths: list[Path]
+) -> None:
+    files, labels = bundle.files, bundle.manifest.labels
+    tensorflow = Lanes(lambda: SavedModel(files.saved_model, labels), 1, batch)
+    litert = open_engine(bundle, "float32", len(paths), cores=2)
+    difference = scores(tensorflow, bundle, paths) - scores(litert, bundle, paths)
+    assert np.abs(difference).max() < 1e-3
+
+
+def test_both_engines_give_probabilities_and_features(bundle: Bundle) -> None:
+    size = bundle.manifest.size
+    pixels = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), dtype=np.uint8)
+    one = SavedModel(bundle.files.saved_model, bundle.manifest.labels).run(pixels)
+    other = open_engine(bundle, "float32", 1, cores=2).run(pixels)
+    for mine, theirs in zip(one, other, strict=True):
+        assert mine.shape == theirs.shape
+        assert np.abs(mine - theirs).max() < 1e-3 * max(1, np.abs(theirs).max())
+
+
+class Slow:
+    """An engine that waits until as many as wanted are at work."""
+
+    def __init__(self, together: threading.Barrier) -> None:
+        self._together = together
+
+    def run(self, pixels: Pixels) -> Answer:
+        self._together.wait(timeout=30)
+        return Answer(
+            np.zeros((len(pixels), 2), np.float32), np.zeros((len(pixels), 1), np.float32)
+        )
+
+
+def test_as_many_calls_as_lanes_run_at_once() -> None:
+    together = threading.Barrier(3)
+    opened: list[Engine] = []
+
+    def open_one() -> Engine:
+        opened.append(Slow(together))
+        return opened[-1]
+
+    lanes = Lanes(open_one, 3, 1)
+    assert len(opened) == 1
+    pixels = np.zeros((1, 8, 8, 3), np.uint8)
+    threads = [threading.Thread(target=lanes.run, args=(pixels,)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 3
