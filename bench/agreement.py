@@ -2,21 +2,24 @@
 
     python bench/agreement.py TF_FILES...
 
-Guesses all pictures of each workspace, its test pictures included, as `guess-dir` does and with
-`--precision float32`, and counts those whose best category differs. Beside it stands what the
-manifest says: measured out of fold on training and validation pictures, with thresholds that were
-chosen on other pictures. Bounds are Clopper-Pearson's, 95 %, one-sided.
+Guesses all pictures of each workspace as `guess-dir` does and with `--precision float32`, and
+counts those whose best category differs: of all, and of its test pictures alone, on which nothing
+was chosen. Beside it stands what the manifest says: measured out of fold on training and validation
+pictures, with thresholds that were chosen on other pictures. Bounds are Clopper-Pearson's, 95 %,
+one-sided.
 """
 
 import argparse
+import csv
 from pathlib import Path
 
-from scipy.special import betaincinv
+import numpy as np
 
 from retrain.bundle import Bundle, open_bundle
 from retrain.config import GuessPrecision
 from retrain.data.sources import visible_files
 from retrain.data.stream import cores
+from retrain.export.int8 import upper_95
 from retrain.infer.choice import open_engine
 from retrain.infer.guess import guess
 from retrain.workspace import Workspace
@@ -29,9 +32,10 @@ def best(bundle: Bundle, paths: list[Path], precision: GuessPrecision) -> list[s
     return [one.scores[0][0] if one.scores else "" for one in found]
 
 
-def upper_bound(hits: int, of: int) -> float:
-    """Return the upper 95 % bound of a share."""
-    return 1.0 if hits == of else float(betaincinv(hits + 1, of - hits, 0.95))
+def sides_of(bundle: Bundle) -> dict[str, str]:
+    """Return the side of each picture that the model was trained with, by its path."""
+    with (bundle.files.folder / "split.csv").open(encoding="utf-8", newline="") as file:
+        return {row["path"]: row["side"] for row in csv.DictReader(file)}
 
 
 def main() -> None:
@@ -39,16 +43,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("workspaces", type=Path, nargs="+", metavar="TF_FILES")
     args = parser.parse_args()
-    columns = ("looked twice", "pictures", "differ", "bound", "out of fold", "bound")
-    print(f"{'':<40}" + "".join(f"{name:>14}" for name in columns))
-    totals = [0, 0, 0, 0]
+    columns = ("looked twice", "differ", "bound", "of test", "out of fold", "bound")
+    print(f"{'':<32}" + "".join(f"{name:>14}" for name in columns))
+    totals = [0] * 6
     for workspace in args.workspaces:
         bundle = open_bundle(Workspace(workspace).published())
         cascade = bundle.manifest.cascade or {}
-        paths = list(visible_files(workspace / "data"))
+        data = workspace / "data"
+        paths = list(visible_files(data))
         answers = zip(best(bundle, paths, "auto"), best(bundle, paths, "float32"), strict=True)
+        differ = np.array([one != other for one, other in answers])
+        sides = sides_of(bundle)
+        test = np.array([sides.get(str(path.relative_to(data))) == "test" for path in paths])
         counts = (
-            *(len(paths), sum(one != other for one, other in answers)),
+            *(len(paths), int(differ.sum()), int(test.sum()), int((differ & test).sum())),
             *(cascade["pictures"], cascade["disagreements"]),
         )
         totals = [total + count for total, count in zip(totals, counts, strict=True)]
@@ -59,13 +67,14 @@ def main() -> None:
 
 
 def print_row(name: str, looks: str, counts: tuple[int, ...] | list[int]) -> None:
-    """Print a line: pictures and differences, guessed and out of fold."""
-    all_of_them, differ, measured, found = counts
+    """Print a line: pictures and those that differ, of all, of test, and out of fold."""
+    all_of_them, differ, test, differ_in_test, measured, found = counts
     cells = (
-        *(looks, str(all_of_them), str(differ), f"{upper_bound(differ, all_of_them):.2%}"),
-        *(f"{found} of {measured}", f"{upper_bound(found, measured):.2%}"),
+        *(looks, f"{differ} of {all_of_them}", f"{upper_95(differ, all_of_them):.2%}"),
+        f"{differ_in_test} of {test}",
+        *(f"{found} of {measured}", f"{upper_95(found, measured):.2%}"),
     )
-    print(f"{name:<40}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
+    print(f"{name:<32}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ All use the model that is published in TF_FILES, and copy each picture of SRC to
 (c) tf.data              image_dataset_from_directory, batches of 32, model.predict
 (d) bare engine          our engine on pixels that are decoded already, in memory: the limit. Only
                          its inference is timed.
+(e) bare decode          our decode on all cores, and nothing else: the limit for large pictures.
 
 (a) runs on the first --few pictures alone, and counts for as many. They alternate; medians.
 `--second-looks SHARE` forces that share of the guesses through float32 after int8, in a copy of
@@ -91,6 +92,14 @@ def bare_engine(bundle: Bundle, paths: list[Path], _: Path) -> None:
         print("seconds", time.perf_counter() - start)
 
 
+def bare_decode(bundle: Bundle, paths: list[Path], _: Path) -> None:
+    """Decode alone, as (e) does."""
+    start = time.perf_counter()
+    for _batch in pixel_batches(paths, bundle.rules, BATCH):
+        pass
+    print("seconds", time.perf_counter() - start)
+
+
 def copy(bundle: Bundle, paths: list[Path], logits: Any, to: Path) -> None:
     """Copy pictures to their best category and score."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -104,6 +113,7 @@ CONTESTANTS: dict[str, Callable[[Bundle, list[Path], Path], None]] = {
     "(b) load_img, batches": load_img,
     "(c) tf.data, batches": tf_data,
     "(d) bare engine, inference alone": bare_engine,
+    "(e) bare decode": bare_decode,
 }
 OURS = "retrain guess-dir"
 
@@ -142,7 +152,7 @@ def main() -> None:
     parser.add_argument("src", type=Path, help="folder of pictures, all of them readable")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--few", type=int, default=50, help="pictures for (a)")
-    parser.add_argument("--peers", default="abcd", help="letters of those to run")
+    parser.add_argument("--peers", default="abcde", help="letters of those to run")
     parser.add_argument("--second-looks", type=float, metavar="SHARE")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--to", type=Path, help=argparse.SUPPRESS)

@@ -5,12 +5,14 @@
 Draws that many small distinct pictures into FOLDER (once; they stay), trains on them without
 fine-tuning, and sorts them. For each stage: the rate over its first and its last tenth, and the
 resident memory after the first and after the last. Then sorts the first --few pictures alone, for
-the peak to compare with.
+the peak to compare with, and kills a sorting three times to see how much it does again.
 """
 
 import argparse
 import json
 import os
+import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +32,7 @@ CATEGORIES = ("blue", "green", "red", "yellow")
 COLOURS = ((40, 60, 200), (40, 170, 60), (200, 50, 40), (210, 200, 50))
 SIDE = 96  # pixels
 IN_FOLDER = 1000  # pictures
+KILLED_AFTER = (10, 15, 7)  # seconds
 
 
 def draw(path: Path, number: int) -> None:
@@ -141,6 +144,30 @@ def sort_all(folder: Path, source: Path) -> dict[str, Any]:
     return {"stages": recorder.table_rows()}
 
 
+def kill_sorting(folder: Path, source: Path) -> None:
+    """Sort, with `kill -9` in between, and print what was done twice."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        dest = Path(name) / "sorted"
+        line = [sys.executable, "-m", "retrain", "guess-dir", "--recursive", "--link", "--json"]
+        command = [*line, str(folder), str(source), str(dest)]
+        for seconds in KILLED_AFTER:
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+                time.sleep(seconds)
+                process.kill()
+            database = sqlite3.connect(dest / ".results.sqlite")
+            (known,) = database.execute("select count(*) from pictures").fetchone()
+            database.close()
+        said = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+        )
+        answer = json.loads(said.stdout)
+        copies = len(list(dest.glob("*.jpg")))
+    print(
+        f"killed {len(KILLED_AFTER)} times: {known} were known, {known - answer['done_before']} "
+        f"done again, {copies} copies of {sum(1 for _ in source.rglob('*.jpg'))} pictures"
+    )
+
+
 CHILDREN = {"train": train_all, "sort": sort_all}
 
 
@@ -175,6 +202,7 @@ def main() -> None:
                 "last {last:7.1f}/s; {from_mb:.0f} MB to {to_mb:.0f} MB".format(**row),
                 flush=True,
             )
+    kill_sorting(args.folder, data / CATEGORIES[0])
 
 
 if __name__ == "__main__":

@@ -82,3 +82,18 @@ def test_a_forgotten_row_frees_its_name(tmp_path: Path) -> None:
     results.forget("/a")
     assert not results.is_copy("cat-0.90000.jpg")
     assert results.next_number("cat-0.90000.jpg") == 1
+
+
+@pytest.mark.parametrize("change", [('"cat": 0.9', '"cat": '), ("0.90000,", "much,")])
+def test_a_row_that_was_damaged_is_known_but_not_of_this_model(
+    change: tuple[str, str], tmp_path: Path
+) -> None:
+    results = Results(tmp_path)
+    results.put(row("/a", "cat.jpg"), {"cat": 0.9})
+    results.put(row("/b", "cat-2.jpg"), {"dog": 0.9})
+    results.finish()
+    for path in tmp_path.iterdir():
+        path.write_text(path.read_text().replace(*change, 1))
+    found = Results(tmp_path).find("/a")
+    assert found is not None
+    assert (found.copy, found.run) == ("cat.jpg", "")

@@ -12,7 +12,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
 from retrain.errors import MachineError
@@ -22,6 +22,7 @@ CSV_NAME, JSON_NAME = "results.csv", "results.json"
 DATABASE = ".results.sqlite"
 SCHEMA_VERSION = 1  # of the file; raised when its tables change
 _NUMBERED = re.compile(r"(.*-\d\.\d{5})(?:-(\d+))?(\.[^.]*)?", re.DOTALL)  # as names are made
+_SCORE = re.compile(r"\d\.\d{5}")
 _TABLES = """
 create table pictures (
     source blob primary key,  -- bytes, as the file system has them
@@ -215,5 +216,8 @@ def _read_results(folder: Path) -> Iterator[tuple[Row, dict[str, float]]]:
                 found = scores.execute(
                     "select scores from scores where source = ?", (os.fsencode(row.source),)
                 ).fetchone()
-                yield row, json.loads(found[0]) if found else {}
+                if row.error or (found and _SCORE.fullmatch(row.score)):
+                    yield row, json.loads(found[0]) if found else {}
+                else:  # to be guessed again, and its copy replaced
+                    yield replace(row, run=""), {}
     scores.close()
