@@ -38,6 +38,9 @@ def main() -> None:
     retrain = [sys.executable, "-m", "retrain"]
     commands = {
         "retrain guess": [*retrain, "guess", str(args.tf_files), str(picture)],
+        "retrain guess in float32": [
+            *(*retrain, "guess", str(args.tf_files), str(picture), "--precision", "float32"),
+        ],
         "SavedModel in TensorFlow": [
             *(sys.executable, "-c", PEER),
             *(str(args.tf_files / "model" / "saved_model"), str(picture)),

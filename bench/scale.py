@@ -32,7 +32,7 @@ CATEGORIES = ("blue", "green", "red", "yellow")
 COLOURS = ((40, 60, 200), (40, 170, 60), (200, 50, 40), (210, 200, 50))
 SIDE = 96  # pixels
 IN_FOLDER = 1000  # pictures
-KILLED_AFTER = (10, 15, 7)  # seconds
+KILLED_AFTER = (3, 3, 2)  # seconds
 
 
 def draw(path: Path, number: int) -> None:
@@ -202,7 +202,7 @@ def main() -> None:
                 "last {last:7.1f}/s; {from_mb:.0f} MB to {to_mb:.0f} MB".format(**row),
                 flush=True,
             )
-    kill_sorting(args.folder, data / CATEGORIES[0])
+    kill_sorting(args.folder, few)
 
 
 if __name__ == "__main__":

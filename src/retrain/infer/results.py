@@ -132,6 +132,8 @@ class Results:
         self._database = sqlite3.connect(
             f"{self._path.as_uri()}?nolock=1", uri=True, isolation_level=None
         )
+        # Nobody else looks in: no need to ask the file system at each query whether somebody wrote.
+        self._database.execute("pragma locking_mode = exclusive")
         # A killed process loses nothing by it; only a machine that loses power might.
         self._database.execute("pragma synchronous = off")
         self._database.execute("pragma journal_mode = persist")
@@ -150,7 +152,7 @@ class Results:
             "insert or replace into pictures values (?, ?, ?, ?, ?)",
             (
                 *(os.fsencode(row.source), _blind(name), number),
-                *(json.dumps(astuple(row)), json.dumps(scores)),
+                *(json.dumps([*vars(row).values()]), json.dumps(scores)),
             ),
         )
 
