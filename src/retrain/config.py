@@ -109,5 +109,5 @@ class SortConfig:
 
     recursive: bool = False
     link: bool = False
-    min_score: float = 0.0
+    min_score: float | None = None
     unsure: Path | None = None

@@ -23,6 +23,7 @@ from retrain.data.records import Picture
 from retrain.data.stream import cores, pixel_batches
 from retrain.export.litert import export_litert
 from retrain.export.outputs import feature_outputs
+from retrain.infer.choice import share
 from retrain.infer.litert import signature_runner
 from retrain.model.devices import gpus
 from retrain.model.predict import BATCH, Forward
@@ -31,9 +32,10 @@ from retrain.workspace import atomic_writer, machine_errors
 
 Features = NDArray[np.float32]
 
-CONVERSION_SECONDS = 8.0  # to LiteRT, of a network of a few million parameters
-LITERT_SAVES = 0.4  # of TensorFlow's time, at least, for depthwise networks on a CPU
-LARGE = 12_000_000  # parameters
+FASTER_IN_LITERT = ("efficientnet_lite", "mobilenet")  # on a CPU
+WORTH_CONVERTING = 3000  # pictures
+CONVERSION_SECONDS = 5.0
+LITERT_SAVES = 0.25  # of TensorFlow's time, at least
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -58,19 +60,21 @@ def seconds_per_picture(forward: Forward, size: int) -> float:
     return (time.perf_counter() - start) / BATCH
 
 
-def pays_to_convert(parameters: int, pictures: int, seconds: float) -> bool:
-    """Tell whether LiteRT's speed makes up for the conversion, twice, to be sure.
+def pays_to_convert(backbone: str, pictures: int) -> bool:
+    """Tell whether LiteRT's speed makes up for its conversion.
+
+    The same answer for the same data, however much of it is cached: the two engines differ in the
+    last bits, and a training that was killed must end as it would have.
 
     Args:
-        parameters: of the network. Large ones gain little and cost gigabytes to convert.
-        pictures: to put through it.
-        seconds: that TensorFlow takes for one.
+        backbone: its name. Depthwise networks gain, a ResNet50 loses; others were not measured.
+        pictures: all of them.
     """
-    return parameters < LARGE and pictures * seconds * LITERT_SAVES > 2 * CONVERSION_SECONDS
+    return backbone.startswith(FASTER_IN_LITERT) and pictures >= WORTH_CONVERTING
 
 
 class LiteRTForward:
-    """A model's forward pass through LiteRT in float32, a picture a core."""
+    """A model's forward pass through LiteRT in float32, pictures side by side."""
 
     def __init__(self, model: keras.Model, rules: PixelRules) -> None:
         """Convert the model; takes seconds.
@@ -82,7 +86,8 @@ class LiteRTForward:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "features.tflite"
             export_litert(model, feature_outputs(model), rules, path)
-            self._runners = [signature_runner(path, 1) for _ in range(cores())]
+            lanes, threads = share(cores(), BATCH)
+            self._runners = [signature_runner(path, threads) for _ in range(lanes)]
         self._pool = ThreadPoolExecutor(len(self._runners))
 
     def __call__(self, pixels: Pixels) -> Features:
@@ -156,9 +161,8 @@ def _compute(
 ) -> None:
     """Fill the rows that the cache lacks, appending each batch to it."""
     digests = list(rows)
-    seconds = seconds_per_picture(forward, rules.size)
-    estimate = seconds * len(digests)
-    convert = not gpus() and pays_to_convert(model.count_params(), len(digests), seconds)
+    estimate = seconds_per_picture(forward, rules.size) * len(digests)
+    convert = not gpus() and pays_to_convert(model.name, len(pictures))
     if convert:
         estimate = CONVERSION_SECONDS + (1 - LITERT_SAVES) * estimate
     report.say(

@@ -160,6 +160,7 @@ def write_json(path: Path, value: object) -> None:
 def atomic_writer(path: Path) -> Iterator[Path]:
     """Give a path beside `path` to write to; it takes its place at the end, or vanishes."""
     part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    part.unlink(missing_ok=True)  # a killed process of this number may have left a hard link
     try:
         yield part
         part.replace(path)

@@ -127,6 +127,14 @@ def test_a_file_that_changed_is_decoded_again(tmp_path: Path) -> None:
     assert [bad.name for bad in check(data, RULES, memory=memory)[1]] == ["disc/disc-000.jpg"]
 
 
+def test_a_file_from_the_far_future_is_checked_like_any_other(tmp_path: Path) -> None:
+    (path,) = write_jpegs(tmp_path / "data", "disc", 1)
+    os.utime(path, (13_600_000_000, 13_600_000_000))
+    for _ in range(2):
+        pictures, _ = check(open_data(tmp_path / "data"), RULES, memory=tmp_path / "checked.sqlite")
+        assert len(pictures) == 1
+
+
 @pytest.mark.parametrize("damage", ["no database", "SQLite format 3\0"])
 def test_a_memory_that_is_damaged_or_cannot_be_written_is_done_without(
     damage: str, tmp_path: Path

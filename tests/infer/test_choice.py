@@ -9,7 +9,8 @@ import pytest
 from pictures import write_jpegs
 from retrain.bundle import Bundle, open_bundle
 from retrain.data.images import Pixels
-from retrain.infer.choice import MOST_LANES, open_engine
+from retrain.errors import BundleError
+from retrain.infer.choice import MOST_LANES, open_engine, open_on_gpu
 from retrain.infer.engine import Answer, Engine, Lanes
 from retrain.infer.guess import guess
 from retrain.infer.savedmodel import SavedModel
@@ -70,6 +71,19 @@ def test_both_engines_give_probabilities_and_features(bundle: Bundle) -> None:
     for mine, theirs in zip(one, other, strict=True):
         assert mine.shape == theirs.shape
         assert np.abs(mine - theirs).max() < 1e-3 * max(1, np.abs(theirs).max())
+
+
+def test_without_a_gpu_there_is_no_gpu_engine(bundle: Bundle) -> None:
+    assert open_on_gpu(bundle) is None
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_a_saved_model_that_cannot_be_read_is_named(damage: str, tmp_path: Path) -> None:
+    if damage == "damaged":
+        (tmp_path / "saved_model").mkdir()
+        (tmp_path / "saved_model" / "saved_model.pb").write_text("nothing")
+    with pytest.raises(BundleError, match="saved_model cannot be read"):
+        SavedModel(tmp_path / "saved_model", ["a", "b"])
 
 
 class Slow:

@@ -18,6 +18,9 @@ from PIL import Image
 from commands import GUESS_FILES, command, environment, retrain
 from disks import disk, resize
 from pictures import CATEGORIES, draw, write_jpegs
+from retrain.infer.guess import Guess
+from retrain.infer.guess_dir import SortedFolder
+from retrain.workspace import atomic_writer
 
 NEW = 900  # seeds from here on were not trained on
 RESULTS = {"results.csv", "results.json"}
@@ -218,10 +221,13 @@ def test_a_deleted_copy_comes_back_though_a_new_picture_wants_its_name(
 def test_after_a_retraining_all_copies_are_replaced(
     trained: Path, src: Path, dest: Path, tmp_path: Path
 ) -> None:
+    shutil.copy(src / "disc.jpg", src / "disc again.jpg")
     sort(trained, src, dest)
+    before = copies(dest)
     result = sort(bundle(trained, tmp_path / "bundle", run=NEXT_RUN), src, dest)
-    assert f"3  copied to {dest}" in result.stdout
+    assert f"4  copied to {dest}" in result.stdout
     assert_sorted(dest, *src.iterdir())
+    assert copies(dest) == before  # numbers do not climb
     assert {row["run"] for row in rows(dest).values()} == {NEXT_RUN}
 
 
@@ -516,6 +522,40 @@ def test_a_limit_wants_a_folder_and_a_folder_a_limit(
     assert not dest.exists()
 
 
+@pytest.mark.parametrize("unsure", ["dest", "link", "dest/../dest"])
+def test_unsure_must_be_another_folder(
+    unsure: str, trained: Path, src: Path, dest: Path, tmp_path: Path
+) -> None:
+    dest.mkdir()
+    (tmp_path / "link").symlink_to(dest)
+    arguments = ("--min-score", "0.5", "--unsure", str(tmp_path / unsure))
+    result = sort(trained, src, dest, *arguments)
+    assert result.returncode == 2
+    assert "--unsure must be another folder than DEST." in result.stderr
+    assert copies(dest) == set()
+
+
+def test_copies_in_an_earlier_unsure_folder_stay_and_are_counted(
+    trained: Path, src: Path, dest: Path, tmp_path: Path
+) -> None:
+    limit = ("--min-score", "1", "--unsure")
+    sort(trained, src, dest, *limit, str(tmp_path / "one"))
+    before = stamps(tmp_path / "one")
+    result = sort(trained, src, dest, *limit, str(tmp_path / "two"))
+    word = "copy" if len(before) == 1 else "copies"
+    assert f"{len(before)} {word} of an earlier run stay in {tmp_path / 'one'}." in result.stderr
+    assert stamps(tmp_path / "one") == before
+    assert len(copies(tmp_path / "two")) == len(before)
+
+
+def test_a_limit_of_zero_sets_nothing_aside(
+    trained: Path, src: Path, dest: Path, tmp_path: Path
+) -> None:
+    sort(trained, src, dest, "--min-score", "0", "--unsure", str(tmp_path / "aside"))
+    assert copies(tmp_path / "aside") == set()
+    assert_sorted(dest, *src.iterdir())
+
+
 def test_unsure_must_lie_outside_src(trained: Path, src: Path, dest: Path) -> None:
     inside = ("--min-score", "0.5", "--unsure", str(src / "aside"))
     assert sort(trained, src, dest, *inside).returncode == 2
@@ -582,3 +622,23 @@ def test_five_times_the_pictures_do_not_take_more_memory(
     for i in range(240, 1200):
         (many / f"{i}.jpg").hardlink_to(many / f"{i % 240:03d}.jpg")
     assert peak(trained, many, tmp_path / "lot") - few < 20e6
+
+
+def test_a_source_that_vanishes_before_its_copy_is_listed(tmp_path: Path) -> None:
+    folder = SortedFolder(tmp_path / "dest", "run")
+    gone = Guess(tmp_path / "gone.jpg", (("disc", 0.9), ("squares", 0.1)), extension=".jpg")
+    (found,) = folder.add_all([gone])
+    folder.finish()
+    assert found.error == "No such file or directory"
+    assert rows(tmp_path / "dest")[str(gone.path)]["error"] == found.error
+    assert copies(tmp_path / "dest") == set()
+    assert json.loads((tmp_path / "dest" / "results.json").read_text()) == {}
+
+
+def test_what_a_killed_process_left_of_a_link_is_not_written_through(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.jpg"
+    mine.write_text("mine")
+    (tmp_path / f".copy.jpg.part-{os.getpid()}").hardlink_to(mine)
+    with atomic_writer(tmp_path / "copy.jpg") as part:
+        part.write_text("theirs")
+    assert mine.read_text() == "mine"

@@ -3,11 +3,12 @@
 import csv
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
-from retrain.infer.results import DATABASE, Results, Row
+from retrain.infer.results import DATABASE, Results, Row, name_and_number
 
 ODD = ["/a/b.jpg", "/a/line\nbreak", '/a/"q", é', os.fsdecode(b"/a/caf\xe9")]
 
@@ -75,13 +76,47 @@ def test_a_damaged_database_is_replaced_by_the_files(tmp_path: Path) -> None:
     assert Results(tmp_path).find("/a") == row("/a")
 
 
-def test_a_forgotten_row_frees_its_name(tmp_path: Path) -> None:
+def test_a_database_damaged_in_its_middle_is_replaced_too(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    results.put(row("/a"), {})
-    assert results.is_copy("cat-0.90000.jpg")
-    results.forget("/a")
-    assert not results.is_copy("cat-0.90000.jpg")
-    assert results.next_number("cat-0.90000.jpg") == 1
+    results.put(row("/a"), {"cat": 0.9})
+    results.finish()
+    results = Results(tmp_path)
+    for number in range(600):
+        results.put(row(f"/b/{number}", f"cat-0.90000-{number + 2}.jpg"), {"cat": 0.9})
+    path = tmp_path / DATABASE
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + bytes(len(content) - 4096))
+    again = Results(tmp_path)
+    assert again.find("/a") == row("/a")
+    again.finish()
+
+
+def test_rows_do_not_stay_in_memory(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        for _ in range(2):  # the second run reads what the first wrote
+            results = Results(tmp_path)
+            for number in range(20_000):
+                results.put(row(f"/a/{number}", f"cat-0.90000-{number + 2}.jpg"), {"cat": 0.9})
+            results.finish()
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("copy", "parts"),
+    [
+        ("cat-0.90000.jpg", ("cat-0.90000.jpg", 1)),
+        ("cat-0.90000-12.jpg", ("cat-0.90000.jpg", 12)),
+        ("cat-1.00000-2.00001", ("cat-1.00000.00001", 2)),
+        ("a-0.10000-cat-1.00000-3", ("a-0.10000-cat-1.00000", 3)),
+        ("/aside/cat-0.20000-2.jpg", ("/aside/cat-0.20000.jpg", 2)),
+        ("mine.jpg", ("mine.jpg", 1)),
+    ],
+)
+def test_a_name_and_its_number(copy: str, parts: tuple[str, int]) -> None:
+    assert name_and_number(copy) == parts
 
 
 @pytest.mark.parametrize("change", [('"cat": 0.9', '"cat": '), ("0.90000,", "much,")])

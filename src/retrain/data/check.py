@@ -7,7 +7,7 @@ from pathlib import Path
 
 from retrain.data.images import BadPicture, PixelRules, read_bytes, read_pixels
 from retrain.data.records import Dataset, Example, Picture, Skipped
-from retrain.data.seen import SeenFiles, Stamp
+from retrain.data.seen import SeenFiles
 from retrain.data.split import split_key
 from retrain.data.stream import ordered
 
@@ -46,7 +46,7 @@ def check(
     return pictures, sorted(skipped, key=lambda bad: bad.name)
 
 
-_Asked = tuple[Example, Stamp | None, str | None]
+_Asked = tuple[Example, str | None, str | None]  # with its stamp, and its sha256 if known
 
 
 def _checked(

@@ -14,7 +14,7 @@ from stat import S_ISREG
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from retrain.config import Fit
 from retrain.data.links import broken_link
@@ -168,8 +168,9 @@ def _padded(image: Image.Image, box: tuple[float, float, float, float], size: in
 
 def _upright(image: Image.Image) -> Image.Image:
     with contextlib.suppress(Exception):  # a broken EXIF block says nothing about the pixels
-        ImageOps.exif_transpose(image, in_place=True)
-    return image
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            return ImageOps.exif_transpose(image)
+    return image  # as it is: Pillow would copy it
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -5,7 +5,6 @@ import os
 import sqlite3
 from pathlib import Path
 
-Stamp = tuple[int, int, int]
 AT_ONCE = 64  # files noted together; a crash loses no more
 
 
@@ -21,7 +20,7 @@ class SeenFiles:
         Args:
             path: of the file, always safe to delete; None to remember nothing.
         """
-        self._new: list[tuple[bytes, int, int, int, bytes]] = []
+        self._new: list[tuple[bytes, str, bytes]] = []
         try:
             self._open(path)
         except (sqlite3.Error, OSError):
@@ -36,28 +35,29 @@ class SeenFiles:
         self._database = sqlite3.connect(path or ":memory:")
         self._database.execute("pragma synchronous = off")
         self._database.execute(
-            "create table if not exists files (name blob primary key, size integer, "
-            "changed integer, written integer, sha256 blob) without rowid"
+            "create table if not exists files "
+            "(name blob primary key, stamp text, sha256 blob) without rowid"
         )
+        if self._database.execute("pragma quick_check(1)").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("damaged")
 
-    def look_up(self, name: str, path: Path) -> tuple[Stamp | None, str | None]:
+    def look_up(self, name: str, path: Path) -> tuple[str | None, str | None]:
         """Return a file's stamp, to be handed to `put`, and its sha256, hex, if it is known."""
         try:
             found = path.stat()
         except (OSError, ValueError):  # reading it will say why
             return None, None
-        stamp = (found.st_size, found.st_ctime_ns, found.st_mtime_ns)
+        stamp = f"{found.st_size} {found.st_ctime_ns} {found.st_mtime_ns}"
         row = None
         with contextlib.suppress(sqlite3.Error):
             row = self._database.execute(
-                "select sha256 from files where (name, size, changed, written) = (?, ?, ?, ?)",
-                (os.fsencode(name), *stamp),
+                "select sha256 from files where name = ? and stamp = ?", (os.fsencode(name), stamp)
             ).fetchone()
         return stamp, row[0].hex() if row else None
 
-    def put(self, name: str, stamp: Stamp, sha256: str) -> None:
+    def put(self, name: str, stamp: str, sha256: str) -> None:
         """Remember a file that decoded; sha256 in hex."""
-        self._new.append((os.fsencode(name), *stamp, bytes.fromhex(sha256)))
+        self._new.append((os.fsencode(name), stamp, bytes.fromhex(sha256)))
         if len(self._new) == AT_ONCE:
             self._write()
 
@@ -68,7 +68,5 @@ class SeenFiles:
 
     def _write(self) -> None:
         with contextlib.suppress(sqlite3.Error), self._database:
-            self._database.executemany(
-                "insert or replace into files values (?, ?, ?, ?, ?)", self._new
-            )
+            self._database.executemany("insert or replace into files values (?, ?, ?)", self._new)
         self._new.clear()

@@ -21,21 +21,38 @@ def open_engine(bundle: Bundle, precision: GuessPrecision, pictures: int, cores:
     Args:
         bundle: a trained model.
         precision: "float32" or "int8" alone; "auto" is the cascade where it is offered.
-        pictures: to guess.
+        pictures: to guess, at most.
         cores: to use.
 
     Raises:
         BundleError: a file of the bundle cannot be read, or holds no int8 model.
     """
     if pictures >= WORTH_A_GPU and precision != "int8" and _has_nvidia_gpu():
-        from retrain.infer.savedmodel import SavedModel, sees_gpu
-
-        if sees_gpu():
-            files, labels = bundle.files, bundle.manifest.labels
-            return Lanes(lambda: SavedModel(files.saved_model, labels), 1, GPU_BATCH)
-    lanes = max(1, min(cores, pictures, MOST_LANES))
-    threads = max(1, cores // lanes)
+        engine = open_on_gpu(bundle)
+        if engine is not None:
+            return engine
+    lanes, threads = share(cores, pictures)
     return Lanes(lambda: open_on_cpu(bundle, precision, threads), lanes, 1)
+
+
+def share(cores: int, pictures: int) -> tuple[int, int]:
+    """Return how many interpreters share the cores, and how many threads each gets."""
+    lanes = max(1, min(cores, pictures, MOST_LANES))
+    return lanes, max(1, cores // lanes)
+
+
+def open_on_gpu(bundle: Bundle) -> Lanes | None:
+    """Return the SavedModel in TensorFlow; None if it sees no GPU, or the bundle has no such model.
+
+    Raises:
+        BundleError: the SavedModel cannot be read.
+    """
+    from retrain.infer.savedmodel import SavedModel, sees_gpu
+
+    files, labels = bundle.files, bundle.manifest.labels
+    if not files.saved_model.is_dir() or not sees_gpu():
+        return None
+    return Lanes(lambda: SavedModel(files.saved_model, labels), 1, GPU_BATCH)
 
 
 def open_on_cpu(bundle: Bundle, precision: GuessPrecision, threads: int) -> Engine:

@@ -9,7 +9,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count
@@ -18,7 +18,7 @@ from pathlib import Path
 from retrain.data.sources import visible_files
 from retrain.errors import MachineError, UsageError
 from retrain.infer.guess import Guess
-from retrain.infer.results import CSV_NAME, JSON_NAME, Results, Row
+from retrain.infer.results import CSV_NAME, JSON_NAME, Results, Row, name_and_number
 from retrain.workspace import atomic_writer, machine_errors
 
 COPIES_IN_FLIGHT = 32
@@ -75,7 +75,10 @@ def sources(source: Path, recursive: bool) -> Iterator[Path]:
 
 
 class SortedFolder:
-    """DEST: which sources are done, where the next copy goes, what is written at the end."""
+    """DEST: which sources are done, where the next copy goes, what is written at the end.
+
+    left_behind: copies of earlier runs that now belong elsewhere, by the folder where they stay.
+    """
 
     def __init__(
         self,
@@ -95,11 +98,14 @@ class SortedFolder:
             unsure: another folder, absolute.
 
         Raises:
-            UsageError: something else is in its place.
+            UsageError: something else is in its place, or both are one.
             MachineError: it cannot be made, or another process sorts into it.
         """
         self.folder, self.run, self._link = folder, run, link
         self._min_score, self._unsure = min_score, unsure or folder
+        if self._unsure != folder and self._unsure.resolve() == folder.resolve():
+            raise UsageError(f"--unsure must be another folder than DEST. Received: {unsure}")
+        self.left_behind: Counter[Path] = Counter()
         self._places = {self._unsure: "--unsure", folder: "DEST"}
         self._locks = [_made_and_locked(place, name) for place, name in self._places.items()]
         self._results = Results(folder)
@@ -132,18 +138,18 @@ class SortedFolder:
         Raises:
             MachineError: the disk is full, or DEST is not writable.
         """
-        waiting: deque[Future[Row]] = deque()
+        waiting: deque[tuple[Row, Future[Row]]] = deque()
         with machine_errors(self.folder), ThreadPoolExecutor(1) as copier:
             try:
                 for guess in guesses:
                     row = self._planned(guess)
                     # Before the copy takes its name: a copy without a row would be orphaned.
                     self._results.put(row, dict(guess.scores))
-                    waiting.append(copier.submit(self._copied, row))
-                    while waiting and (waiting[0].done() or len(waiting) > COPIES_IN_FLIGHT):
-                        yield self._noted(waiting.popleft().result())
+                    waiting.append((row, copier.submit(self._copied, row)))
+                    while waiting and (waiting[0][1].done() or len(waiting) > COPIES_IN_FLIGHT):
+                        yield self._noted(*waiting.popleft())
                 while waiting:
-                    yield self._noted(waiting.popleft().result())
+                    yield self._noted(*waiting.popleft())
             finally:
                 copier.shutdown(cancel_futures=True)
 
@@ -158,7 +164,7 @@ class SortedFolder:
 
     def _planned(self, guess: Guess) -> Row:
         source = str(guess.path)
-        self._remove_old_copy(source)
+        old = self._remove_old_copy(source)
         if guess.error is not None:
             return Row(source, "", "", "", guess.error, self.run)
         category, probability = guess.scores[0]
@@ -166,11 +172,14 @@ class SortedFolder:
         place = self._place(score)
         # A copy in DEST is known by its name, so that DEST can move.
         start = "" if place == self.folder else f"{place}{os.sep}"
-        copy = self._free_name(f"{start}{safe_name(category)}-{score}", guess.extension)
+        copy = self._free_name(f"{start}{safe_name(category)}-{score}", guess.extension, old)
         return Row(source, copy, category, score, "", self.run)
 
-    def _free_name(self, stem: str, suffix: str) -> str:
-        for number in count(self._results.next_number(f"{stem}{suffix}")):
+    def _free_name(self, stem: str, suffix: str, old: str) -> str:
+        name, first = name_and_number(old)
+        if name != f"{stem}{suffix}":
+            first = self._results.next_number(f"{stem}{suffix}")
+        for number in count(first):
             name = f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}"
             if not os.path.lexists(self.folder / name):  # a file of the user's
                 return name
@@ -188,29 +197,33 @@ class SortedFolder:
             return Row(row.source, "", "", "", error.strerror or str(error), self.run)
         return row
 
-    def _noted(self, row: Row) -> Row:
-        if row.error:
+    def _noted(self, planned: Row, copying: Future[Row]) -> Row:
+        row = copying.result()
+        if row is not planned:
             self._results.put(row, {})
         return row
 
-    def _remove_old_copy(self, source: str) -> None:
+    def _remove_old_copy(self, source: str) -> str:
+        """Make room for a new copy; return the old one's name, which is free now."""
         old = self._results.find(source)
-        if old:
-            self._results.forget(source)
-            copy = self.folder / old.copy
-            if old.copy and copy.parent in self._places:  # whatever a file says: nowhere else
-                copy.unlink(missing_ok=True)
+        if old is None or not old.copy:
+            return ""
+        copy = self.folder / old.copy
+        if copy.parent not in self._places:  # another --unsure, or whatever a file says
+            if copy.exists():
+                self.left_behind[copy.parent] += 1
+            return ""
+        copy.unlink(missing_ok=True)
+        return old.copy
 
     def _remove_parts(self, place: Path) -> None:
         """Delete what a killed run left half-written of its own files."""
+        start = "" if place == self.folder else f"{place}{os.sep}"
         with os.scandir(place) as found:
-            parts = [(entry.path, _PART.fullmatch(entry.name)) for entry in found]
-        for path, part in parts:
-            start = "" if place == self.folder else f"{place}{os.sep}"
-            if part and (
-                part[1] in (CSV_NAME, JSON_NAME) or self._results.is_copy(f"{start}{part[1]}")
-            ):
-                Path(path).unlink()
+            parts = [part for entry in found if (part := _PART.fullmatch(entry.name))]
+        for part in parts:
+            if part[1] in (CSV_NAME, JSON_NAME) or self._results.is_copy(f"{start}{part[1]}"):
+                (place / part[0]).unlink()
 
 
 def _linked(source: str, target: Path) -> bool:

@@ -21,7 +21,8 @@ from retrain.workspace import ENCODE_ERRORS, atomic_writer, machine_errors, writ
 CSV_NAME, JSON_NAME = "results.csv", "results.json"
 DATABASE = ".results.sqlite"
 SCHEMA_VERSION = 1  # of the file; raised when its tables change
-_NUMBERED = re.compile(r"(.*-\d\.\d{5})(?:-(\d+))?(\.[^.]*)?", re.DOTALL)  # as names are made
+# As names are made. No number looks like a score: it starts with 2 and has no zeros in front.
+_NUMBERED = re.compile(r"(.*-[01]\.\d{5})(?:-(\d+))?(\.[^.]*)?", re.DOTALL)
 _SCORE = re.compile(r"\d\.\d{5}")
 _TABLES = """
 create table pictures (
@@ -86,11 +87,6 @@ class Results:
         with self._refusals():
             self._insert(row, scores)
 
-    def forget(self, source: str) -> None:
-        """Drop a picture."""
-        with self._refusals():
-            self._database.execute("delete from pictures where source = ?", (os.fsencode(source),))
-
     def next_number(self, name: str) -> int:
         """Return one more than the highest number of copies with this name; 1 for the first."""
         with self._refusals():
@@ -101,7 +97,7 @@ class Results:
 
     def is_copy(self, copy: str) -> bool:
         """Tell whether a row has this copy."""
-        name, number = _numbered(copy)
+        name, number = name_and_number(copy)
         with self._refusals():
             found = self._database.execute(
                 "select 1 from pictures where name = ? and number = ?", (_blind(name), number)
@@ -145,9 +141,11 @@ class Results:
                 self._insert(row, scores)
             self._database.execute(f"pragma user_version = {SCHEMA_VERSION}")
             self._database.execute("commit")
+        elif self._database.execute("pragma quick_check(1)").fetchone() != ("ok",):
+            raise sqlite3.DatabaseError("damaged")  # by a power failure, say
 
     def _insert(self, row: Row, scores: dict[str, float]) -> None:
-        name, number = _numbered(row.copy) if row.copy else ("", 0)
+        name, number = name_and_number(row.copy) if row.copy else ("", 0)
         self._database.execute(
             "insert or replace into pictures values (?, ?, ?, ?, ?)",
             (
@@ -178,8 +176,12 @@ class Results:
                 raise MachineError(f"{reason}: {self._folder}. Free it and start again.") from error
 
 
-def _numbered(copy: str) -> tuple[str, int]:
-    """Split a copy's path into name and number: "cat-0.99000-2.jpg" is "cat-0.99000.jpg", 2."""
+def name_and_number(copy: str) -> tuple[str, int]:
+    """Split a copy's name.
+
+    >>> name_and_number("cat-0.99000.jpg"), name_and_number("cat-0.99000-2.jpg")
+    (('cat-0.99000.jpg', 1), ('cat-0.99000.jpg', 2))
+    """
     found = _NUMBERED.fullmatch(copy)
     if found is None:
         return copy, 1

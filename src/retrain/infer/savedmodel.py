@@ -8,6 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from retrain.data.images import Pixels
+from retrain.errors import BundleError
 from retrain.infer.engine import Answer
 
 
@@ -20,7 +21,16 @@ class SavedModel:
     """An Engine on a SavedModel folder."""
 
     def __init__(self, folder: Path, labels: Sequence[str]) -> None:
-        self._signatures = tf.saved_model.load(str(folder)).signatures
+        """Load the model.
+
+        Raises:
+            BundleError: it is missing or damaged.
+        """
+        try:
+            self._signatures = tf.saved_model.load(str(folder)).signatures
+        except Exception as error:  # TensorFlow raises many kinds for a file that it cannot read
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise BundleError(f"{folder} cannot be read ({reason}). Train again.") from error
         pixels, features = self._signatures["pixels"], self._signatures["features"]
         # In one graph TensorFlow finds what the two have in common, and computes it once.
         self._both = tf.function(

@@ -51,7 +51,7 @@ def sort_folder(
     Raises:
         UsageError: the folders do not fit. BundleError: no model. MachineError: cannot write.
     """
-    if (sorting.min_score > 0) != (sorting.unsure is not None):
+    if (sorting.min_score is None) != (sorting.unsure is None):
         raise UsageError(
             "--min-score and --unsure go together: a score from 0 to 1, and a folder for pictures "
             "below it. Received: one of them."
@@ -62,7 +62,9 @@ def sort_folder(
     total = count_sources(source, (destination, unsure), sorting.recursive)
     threads = guessing.threads or cores()
     engine = open_engine(bundle, guessing.precision, total, threads)
-    folder = SortedFolder(destination, bundle.manifest.run, sorting.link, sorting.min_score, unsure)
+    folder = SortedFolder(
+        destination, bundle.manifest.run, sorting.link, sorting.min_score or 0.0, unsure
+    )
     counts: Counter[str] = Counter()
     failed: list[Row] = []
     set_aside = done_before = 0
@@ -88,6 +90,8 @@ def sort_folder(
                 advance(1)
     finally:
         folder.finish()
+    for place, copies in folder.left_behind.items():
+        report.warn(f"{counted(copies, 'copy', 'copies')} of an earlier run stay in {place}.")
     if done_before:
         report.say(f"{counted(done_before, 'picture')} sorted before: left as is.")
     return Sorted(dict(counts), set_aside, done_before, failed)
