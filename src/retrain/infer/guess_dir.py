@@ -103,7 +103,7 @@ class SortedFolder:
         """
         self.folder, self.run, self._link = folder, run, link
         self._min_score, self._unsure = min_score, unsure or folder
-        if self._unsure != folder and self._unsure.resolve() == folder.resolve():
+        if unsure is not None and unsure.resolve() == folder.resolve():
             raise UsageError(f"--unsure must be another folder than DEST. Received: {unsure}")
         self.left_behind: Counter[Path] = Counter()
         self._places = {self._unsure: "--unsure", folder: "DEST"}

@@ -58,8 +58,9 @@ def sort_folder(
         )
     bundle = open_bundle(Workspace(root).published())
     source, destination = absolute(source), absolute(destination)
-    unsure = absolute(sorting.unsure) if sorting.unsure else destination
-    total = count_sources(source, (destination, unsure), sorting.recursive)
+    unsure = absolute(sorting.unsure) if sorting.unsure else None
+    outside = (destination, unsure) if unsure else (destination,)
+    total = count_sources(source, outside, sorting.recursive)
     threads = guessing.threads or cores()
     engine = open_engine(bundle, guessing.precision, total, threads)
     folder = SortedFolder(
