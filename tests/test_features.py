@@ -12,13 +12,7 @@ from retrain.data.check import check
 from retrain.data.images import PixelRules
 from retrain.data.records import Picture
 from retrain.data.sources import open_data
-from retrain.features import (
-    Features,
-    LiteRTForward,
-    bottlenecks,
-    cache_file,
-    pays_to_convert,
-)
+from retrain.features import Features, bottlenecks, cache_file
 from retrain.model.backbones import backbone_named
 from retrain.model.build import build_backbone
 from retrain.model.predict import Forward
@@ -148,21 +142,3 @@ def test_other_weights_and_other_pixel_rules_have_their_own_cache(
     assert cache_file(tmp_path, network, replace(RULES, fit="crop")) != path
     other = keras.models.clone_model(network)
     assert cache_file(tmp_path, other, RULES) != path
-
-
-def test_litert_computes_the_same_features(network: keras.Model, forward: Forward) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
-    exact = forward(pixels)
-    assert np.abs(LiteRTForward(network, RULES)(pixels) - exact).max() < 1e-3 * np.abs(exact).max()
-
-
-@pytest.mark.parametrize(
-    ("backbone", "pictures", "pays"),
-    [
-        ("efficientnet_lite0", 5000, True),
-        ("efficientnet_lite0", 500, False),
-        ("resnet50", 5000, False),
-    ],
-)
-def test_a_conversion_must_pay(backbone: str, pictures: int, pays: bool) -> None:
-    assert pays_to_convert(backbone, pictures) == pays

@@ -6,11 +6,9 @@ record that does not match its checksum is noticed and computed again.
 """
 
 import hashlib
-import tempfile
 import time
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +16,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.data.images import PixelRules, Pixels
+from retrain.data.images import PixelRules
 from retrain.data.records import Picture
-from retrain.data.stream import cores, pixel_batches
-from retrain.export.litert import export_litert
-from retrain.export.outputs import feature_outputs
-from retrain.infer.choice import share
-from retrain.infer.litert import signature_runner
-from retrain.model.devices import gpus
+from retrain.data.stream import pixel_batches
 from retrain.model.predict import BATCH, Forward
 from retrain.progress import Reporter, counted, duration
 from retrain.workspace import atomic_writer, machine_errors
 
 Features = NDArray[np.float32]
-
-FASTER_IN_LITERT = ("efficientnet_lite", "mobilenet")  # on a CPU
-WORTH_CONVERTING = 3000  # pictures
-CONVERSION_SECONDS = 5.0
-LITERT_SAVES = 0.25  # of TensorFlow's time, at least
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -58,48 +46,6 @@ def seconds_per_picture(forward: Forward, size: int) -> float:
     start = time.perf_counter()
     forward(blank)
     return (time.perf_counter() - start) / BATCH
-
-
-def pays_to_convert(backbone: str, pictures: int) -> bool:
-    """Tell whether LiteRT's speed makes up for its conversion.
-
-    The same answer for the same data, however much of it is cached: the two engines differ in the
-    last bits, and a training that was killed must end as it would have.
-
-    Args:
-        backbone: its name. Depthwise networks gain, a ResNet50 loses; others were not measured.
-        pictures: all of them.
-    """
-    return backbone.startswith(FASTER_IN_LITERT) and pictures >= WORTH_CONVERTING
-
-
-class LiteRTForward:
-    """A model's forward pass through LiteRT in float32, pictures side by side."""
-
-    def __init__(self, model: keras.Model, rules: PixelRules) -> None:
-        """Convert the model; takes seconds.
-
-        Args:
-            model: uint8 [n, size, size, 3] to features, float32 [n, d].
-            rules: give the size.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "features.tflite"
-            export_litert(model, feature_outputs(model), rules, path)
-            lanes, threads = share(cores(), BATCH)
-            self._runners = [signature_runner(path, threads) for _ in range(lanes)]
-        self._pool = ThreadPoolExecutor(len(self._runners))
-
-    def __call__(self, pixels: Pixels) -> Features:
-        """Return the model's output, float32 [n, d], for uint8 [n, size, size, 3]."""
-        lanes = len(self._runners)
-
-        def work(lane: int) -> list[Features]:
-            run = self._runners[lane]
-            return [run(pixels=one[None])["features"] for one in pixels[lane::lanes]]
-
-        answers = list(self._pool.map(work, range(lanes)))
-        return np.concatenate([answers[i % lanes][i // lanes] for i in range(len(pixels))])
 
 
 def bottlenecks(
@@ -142,7 +88,7 @@ def bottlenecks(
     for entry in known:
         features[rows.pop(entry["sha256"].tobytes(), [])] = entry["values"]
     if rows:
-        _compute(pictures, rows, features, model, forward, rules, path, record, report)
+        _compute(pictures, rows, features, forward, rules, path, record, report)
     else:
         report.say(f"Features of {counted(len(pictures), 'picture')} were cached.")
     return features
@@ -152,7 +98,6 @@ def _compute(
     pictures: Sequence[Picture],
     rows: dict[bytes, list[int]],
     features: Features,
-    model: keras.Model,
     forward: Forward,
     rules: PixelRules,
     path: Path,
@@ -162,19 +107,15 @@ def _compute(
     """Fill the rows that the cache lacks, appending each batch to it."""
     digests = list(rows)
     estimate = seconds_per_picture(forward, rules.size) * len(digests)
-    convert = not gpus() and pays_to_convert(model.name, len(pictures))
-    if convert:
-        estimate = CONVERSION_SECONDS + (1 - LITERT_SAVES) * estimate
     report.say(
         f"Features: {counted(len(digests), 'picture')} through the backbone once, "
         f"about {duration(estimate)}."
     )
-    run = LiteRTForward(model, rules) if convert else forward
     paths = [pictures[rows[digest][0]].path for digest in digests]
     done = 0
     with machine_errors(path), path.open("ab") as file, report.bar("features", len(paths)) as step:
         for pixels in pixel_batches(paths, rules, BATCH):
-            values = run(pixels)
+            values = forward(pixels)
             entries = np.empty(len(values), record)
             for i, digest in enumerate(digests[done : done + len(values)]):
                 features[rows[digest]] = values[i]

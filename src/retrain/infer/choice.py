@@ -31,14 +31,9 @@ def open_engine(bundle: Bundle, precision: GuessPrecision, pictures: int, cores:
         engine = open_on_gpu(bundle)
         if engine is not None:
             return engine
-    lanes, threads = share(cores, pictures)
-    return Lanes(lambda: open_on_cpu(bundle, precision, threads), lanes, 1)
-
-
-def share(cores: int, pictures: int) -> tuple[int, int]:
-    """Return how many interpreters share the cores, and how many threads each gets."""
     lanes = max(1, min(cores, pictures, MOST_LANES))
-    return lanes, max(1, cores // lanes)
+    threads = max(1, cores // lanes)
+    return Lanes(lambda: open_on_cpu(bundle, precision, threads), lanes, 1)
 
 
 def open_on_gpu(bundle: Bundle) -> Lanes | None:
