@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -70,30 +69,29 @@ def resident() -> float:
 
 
 class Recorder:
-    """A Reporter that notes time and memory at each tenth of each bar."""
+    """A Reporter that notes time and memory at each tenth of each bar.
+
+    rows: a line a bar that came to its end.
+    """
 
     def __init__(self) -> None:
-        self.stages: dict[str, list[tuple[float, float]]] = {}
-        self.totals: dict[str, int] = {}
-        self.said: list[str] = []
+        self.rows: list[str] = []
 
     def say(self, text: str) -> None:
-        """Keep the news."""
-        self.said.append(f"{time.strftime('%H:%M:%S')} {text}")
-        print(self.said[-1], file=sys.stderr, flush=True)
+        """Print the news; a child's are seen if it fails."""
+        print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
 
     warn = say
 
     def table(self, columns: Sequence[str]) -> Callable[[Sequence[str]], None]:
-        """Keep the rows."""
+        """Print the rows."""
         self.say("  ".join(columns))
         return lambda cells: self.say("  ".join(cells))
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
         """Note when each tenth is done."""
-        marks = self.stages.setdefault(label, [(time.monotonic(), resident())])
-        self.totals[label] = total
+        marks = [(time.monotonic(), resident())]
         done = 0
 
         def advance(count: int) -> None:
@@ -103,37 +101,31 @@ class Recorder:
                 marks.append((time.monotonic(), resident()))
 
         yield advance
-
-    def table_rows(self) -> list[dict[str, Any]]:
-        """Return a row a stage."""
-        rows = []
-        for label, marks in self.stages.items():
-            tenth = self.totals[label] / 10
-            first, last = marks[1][0] - marks[0][0], marks[10][0] - marks[9][0]
-            rows.append(
-                {
-                    "stage": label,
-                    "pictures": self.totals[label],
-                    "seconds": marks[10][0] - marks[0][0],
-                    "first": tenth / first,
-                    "last": tenth / last,
-                    "from_mb": marks[1][1],
-                    "to_mb": marks[10][1],
-                }
-            )
-        return rows
+        if len(marks) == 11:
+            self.rows.append(row(label, total, marks))
+            self.say(self.rows[-1])
 
 
-def train_all(folder: Path, _: Path) -> dict[str, Any]:
+def row(label: str, total: int, marks: list[tuple[float, float]]) -> str:
+    """Write a stage's line; marks are time and memory at its start and after each tenth."""
+    first, last = marks[1][0] - marks[0][0], marks[10][0] - marks[9][0]
+    return (
+        f"{label:<18} {total:7d} in {marks[10][0] - marks[0][0]:6.0f} s; first tenth "
+        f"{total / 10 / first:7.1f}/s, last {total / 10 / last:7.1f}/s; "
+        f"{marks[1][1]:.0f} MB to {marks[10][1]:.0f} MB"
+    )
+
+
+def train_all(folder: Path, _: Path) -> list[str]:
     """Train on the folder's data."""
     from retrain.jobs.train import train
 
     recorder = Recorder()
     train(folder, TrainConfig(fine_tune=FineTuneConfig(when="never")), recorder)
-    return {"stages": recorder.table_rows()}
+    return recorder.rows
 
 
-def sort_all(folder: Path, source: Path) -> dict[str, Any]:
+def sort_all(folder: Path, source: Path) -> list[str]:
     """Sort a folder."""
     from retrain.jobs.guess_dir import sort_folder
 
@@ -141,7 +133,7 @@ def sort_all(folder: Path, source: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=folder) as dest:
         sorting = SortConfig(recursive=True, link=True)
         sort_folder(folder, source, Path(dest) / "sorted", GuessConfig(), sorting, recorder)
-    return {"stages": recorder.table_rows()}
+    return recorder.rows
 
 
 def kill_sorting(folder: Path, source: Path) -> None:
@@ -193,15 +185,11 @@ def main() -> None:
         with tempfile.NamedTemporaryFile() as file:
             line = [sys.executable, __file__, str(args.folder), "--child", child]
             done = run([*line, "--source", str(source), "--answer", file.name])
-            stages = json.loads(file.read())["stages"]
+            rows = json.loads(file.read())
         name = f"{child} {source.name}"
         print(f"{name}: {done.seconds:.0f} s, peak {done.peak / 1e6:.0f} MB")
-        for row in stages:
-            print(
-                "  {stage:<18} {pictures:7d} in {seconds:7.1f} s; first tenth {first:7.1f}/s, "
-                "last {last:7.1f}/s; {from_mb:.0f} MB to {to_mb:.0f} MB".format(**row),
-                flush=True,
-            )
+        for text in rows:
+            print(f"  {text}", flush=True)
     kill_sorting(args.folder, few)
 
 
