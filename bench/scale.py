@@ -142,20 +142,22 @@ def kill_sorting(folder: Path, source: Path) -> None:
         dest = Path(name) / "sorted"
         line = [sys.executable, "-m", "retrain", "guess-dir", "--recursive", "--link", "--json"]
         command = [*line, str(folder), str(source), str(dest)]
-        for seconds in KILLED_AFTER:
-            with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-                time.sleep(seconds)
-                process.kill()
+        known, kills = 0, 0
+        for seconds in (*KILLED_AFTER, None):
+            with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+                try:
+                    said, _ = process.communicate(timeout=seconds)
+                    break
+                except subprocess.TimeoutExpired:
+                    process.kill()
+            kills += 1
             database = sqlite3.connect(dest / ".results.sqlite")
             (known,) = database.execute("select count(*) from pictures").fetchone()
             database.close()
-        said = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
-        )
-        answer = json.loads(said.stdout)
+        answer = json.loads(said)
         copies = len(list(dest.glob("*.jpg")))
     print(
-        f"killed {len(KILLED_AFTER)} times: {known} were known, {known - answer['done_before']} "
+        f"killed {kills} times: {known} were known, {known - answer['done_before']} "
         f"done again, {copies} copies of {sum(1 for _ in source.rglob('*.jpg'))} pictures"
     )
 
