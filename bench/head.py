@@ -7,7 +7,7 @@ and validation of TF_FILES/data as `retrain train` would split them. They altern
 process of its own. The table shows medians, standard error a JSON line a run.
 
 ours   Decode, backbone once a picture into an empty feature cache, logistic regression, its
-       penalty chosen by validation loss.
+       penalty chosen by loss on pictures it has not seen.
 guide  https://keras.io/guides/transfer_learning/, the top layer: decode and resize in tf.data,
        cached as float32 in the first epoch, batches of 64; flip, rotation, frozen backbone,
        dropout and dense layer in one model; Adam, `fit` with validation every epoch.
@@ -91,7 +91,8 @@ def ours(sides: Sides, network: Any, rules: PixelRules, _: argparse.Namespace) -
     """Run our head stage on an empty feature cache."""
     from retrain.features import bottlenecks
     from retrain.model.predict import Forward
-    from retrain.train.stages import Labelled, train_head
+    from retrain.train.labelled import Labelled
+    from retrain.train.stages import train_head
 
     pictures, count = [*sides.train, *sides.valid], len(sides.train)
     labels = sides.labels(pictures)
@@ -102,7 +103,7 @@ def ours(sides: Sides, network: Any, rules: PixelRules, _: argparse.Namespace) -
         )
         train = Labelled(sides.train, features[:count], labels[:count])
         valid = Labelled(sides.valid, features[count:], labels[count:])
-        head = train_head(train, valid, len(sides.categories), HeadConfig(), Silent())[0]
+        head = train_head(train, valid, len(sides.categories), HeadConfig(), None, Silent())[0]
         return time.perf_counter() - start, 1 - head.error_rate
 
 

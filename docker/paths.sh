@@ -4,10 +4,11 @@
 
 # Options of the tool that take a value: what follows one is no TF_FILES, SRC or DEST.
 VALUE_OPTIONS="|--backbone|--weights|--size|--fit|--group-by|--fine-tune|--epochs|--groups|--lr|\
---batch|--precision|--minutes|--seed|--top|--min-score|--unsure|"
+--batch|--precision|--minutes|--seed|--top|--min-score|--unsure|--patience|--best-by|--balance|\
+--augment|--output|"
 # Those of them whose value is a path, and of these the ones that are written to.
-PATH_OPTIONS="|--weights|--unsure|"
-WRITTEN_OPTIONS="|--unsure|"
+PATH_OPTIONS="|--weights|--unsure|--output|"
+WRITTEN_OPTIONS="|--unsure|--output|"
 # Folders of the image that none of the user's may cover.
 IMAGE_FOLDERS="|/|/bin|/dev|/etc|/lib|/lib64|/proc|/sbin|/sys|/usr|/usr/bin|/usr/lib|/usr/local|\
 /usr/local/bin|/usr/local/lib|/usr/local/lib/retrain|"
@@ -64,10 +65,11 @@ written_place() {
     esac
 }
 
-# mount_written PATH: a folder to write to, or, if it is yet to be made, the nearest one above it.
+# mount_written PATH: a folder to write to, or, if that is a file or yet to be made, the nearest one
+# above it.
 mount_written() {
     local folder="$1"
-    while [ ! -e "$folder" ]; do folder="$(dirname -- "$folder")"; done
+    while [ ! -d "$folder" ]; do folder="$(dirname -- "$folder")"; done
     mount "$folder" rw
 }
 

@@ -1,5 +1,6 @@
 """Draws the pictures that tests use: real files, small, the same every time."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,13 @@ def draw(category: str, seed: int, size: tuple[int, int] = (96, 80)) -> Image.Im
             for y in range((x // 20 % 2) * 10, size[1], 20):
                 pen.rectangle((x, y, x + 9, y + 9), fill=colour)
     return image
+
+
+def encoded(image: Image.Image, name: str, **options: object) -> bytes:
+    """Return a picture file of Pillow's format `name`."""
+    file = io.BytesIO()
+    image.save(file, name, **options)
+    return file.getvalue()
 
 
 def write_jpegs(folder: Path, category: str, count: int, start: int = 0) -> list[Path]:

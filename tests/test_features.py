@@ -1,5 +1,6 @@
 """The bottleneck cache."""
 
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from retrain.data.check import check
 from retrain.data.images import PixelRules
 from retrain.data.records import Picture
 from retrain.data.sources import open_data
+from retrain.errors import WeightsError
 from retrain.features import Features, bottlenecks, cache_file
 from retrain.model.backbones import backbone_named
 from retrain.model.build import build_backbone
@@ -133,6 +135,30 @@ def test_a_damaged_record_is_noticed_and_computed_again(
     np.testing.assert_array_equal(again, first)
     path.write_bytes(b"rubbish")
     assert compute(data, network, forward, cache)[1] == 6
+
+
+def test_a_record_that_is_no_number_is_computed_again(
+    tmp_path: Path, network: keras.Model, forward: Forward
+) -> None:
+    data, cache = tmp_path / "data", tmp_path / "cache"
+    write_jpegs(data, "disc", 3)
+    first, _ = compute(data, network, forward, cache)
+    path = cache_file(cache, network, RULES)
+    size = path.stat().st_size // 3
+    values = np.full(first.shape[1], np.nan, np.float32).tobytes()
+    record = path.read_bytes()[:32] + zlib.crc32(values).to_bytes(4, "little") + values
+    path.write_bytes(record + path.read_bytes()[size:])
+    again, computed = compute(data, network, forward, cache)
+    assert computed == 1
+    np.testing.assert_array_equal(again, first)
+
+
+def test_a_backbone_that_gives_no_numbers_is_refused(tmp_path: Path) -> None:
+    broken = build_backbone(backbone_named("mobilenetv2_035"), RULES.size, Weights("none"))
+    broken.set_weights([values * np.nan for values in broken.get_weights()])
+    write_jpegs(tmp_path / "data", "disc", 1)
+    with pytest.raises(WeightsError, match="not finite"):
+        compute(tmp_path / "data", broken, Forward(broken), tmp_path / "cache")
 
 
 def test_other_weights_and_other_pixel_rules_have_their_own_cache(

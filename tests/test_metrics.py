@@ -5,9 +5,19 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from retrain.metrics import confusion_matrix, error_rate, evaluate, log_loss, wilson_interval
+from retrain.metrics import (
+    calibration_error,
+    confusion_matrix,
+    error_rate,
+    evaluate,
+    log_loss,
+    macro_f1,
+    wilson_interval,
+)
 
 CATEGORIES = ("a", "b", "c")
 
@@ -108,3 +118,21 @@ def test_an_evaluation_becomes_json() -> None:
         "f1": 0.0,
         "support": 1,
     }
+
+
+def test_calibration_error_is_the_distance_between_score_and_accuracy() -> None:
+    probabilities = np.tile([[0.8, 0.2]], (10, 1))
+    right = np.zeros(10, np.int64)
+    assert calibration_error(probabilities, right) == pytest.approx(0.2)
+    labels = np.array([0] * 8 + [1] * 2)
+    assert calibration_error(probabilities, labels) == pytest.approx(0.0)
+    assert math.isnan(calibration_error(probabilities[:0], labels[:0]))
+
+
+@given(st.integers(0, 10_000))
+def test_macro_f1_is_that_of_the_evaluation(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, labels = rng.random((20, 4)), rng.integers(0, 4, 20)
+    found = evaluate(scores, labels, "abcd")
+    assert found is not None
+    assert macro_f1(scores, labels) == pytest.approx(found.macro_f1)

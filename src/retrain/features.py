@@ -2,7 +2,7 @@
 
 The cache is one file per backbone, weights and pixel rules, made of equal records (content
 sha256, checksum, values) that are appended batch by batch: a killed run keeps what it had, and a
-record that does not match its checksum is noticed and computed again.
+record that does not match its checksum, or holds what is no number, is noticed and computed again.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from retrain.data.images import PixelRules
 from retrain.data.records import Picture
 from retrain.data.stream import pixel_batches
+from retrain.errors import WeightsError
 from retrain.model.predict import BATCH, Forward
 from retrain.progress import Reporter, counted, duration
 from retrain.workspace import atomic_writer, machine_errors
@@ -116,6 +117,11 @@ def _compute(
     with machine_errors(path), path.open("ab") as file, report.bar("features", len(paths)) as step:
         for pixels in pixel_batches(paths, rules, BATCH):
             values = forward(pixels)
+            if not np.isfinite(values).all():
+                raise WeightsError(
+                    "The backbone must turn pictures into numbers. Received: values that are not "
+                    "finite. Its weights are damaged; delete the file or name another."
+                )
             entries = np.empty(len(values), record)
             for i, digest in enumerate(digests[done : done + len(values)]):
                 features[rows[digest]] = values[i]
@@ -133,6 +139,7 @@ def _read(path: Path, record: np.dtype[Any]) -> tuple[NDArray[np.void], int]:
     whole, torn = divmod(path.stat().st_size, record.itemsize)
     entries = np.memmap(path, record, mode="r", shape=whole)
     sound = np.array([zlib.crc32(e["values"].tobytes()) == e["crc"] for e in entries])
+    sound &= np.isfinite(entries["values"]).all(axis=1)
     if sound.all():
         return entries, int(torn > 0)
     return entries[sound], int((~sound).sum()) + int(torn > 0)

@@ -11,6 +11,13 @@ from numpy.typing import NDArray
 Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
 
+def softmax(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float32]:
+    """Return probabilities float32 [n, k] of logits [n, k]."""
+    scaled = logits / temperature
+    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
+
+
 def log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
     """Return the mean negative log probability of the true labels; NaN where there are none.
 
@@ -24,11 +31,38 @@ def log_loss(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -
     return float(-np.log(np.clip(true, 1e-7, 1.0)).mean())
 
 
-def error_rate(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Return the share of rows whose best guess is wrong; NaN where there are none."""
+def error_rate(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Return the share of rows whose highest score is wrong; NaN where there are none."""
     if len(labels) == 0:
         return math.nan
-    return float((probabilities.argmax(axis=1) != labels).mean())
+    return float((scores.argmax(axis=1) != labels).mean())
+
+
+def calibration_error(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15
+) -> float:
+    """Return the expected calibration error, 0..1; NaN where there are no labels.
+
+    The best guesses are sorted by their score into bins of equal width; the error is the mean
+    distance between score and accuracy over pictures (Guo et al. 2017,
+    https://arxiv.org/abs/1706.04599). With few pictures it is mostly noise, and biased upwards.
+    """
+    if len(labels) == 0:
+        return math.nan
+    scores = probabilities.max(axis=1).astype(np.float64)
+    surplus = scores - (probabilities.argmax(axis=1) == labels)
+    index = np.minimum((scores * bins).astype(int), bins - 1)
+    return float(np.abs(np.bincount(index, surplus, minlength=bins)).sum() / len(labels))
+
+
+def macro_f1(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Return the mean F1 of the best guesses over the labels' categories; NaN without labels."""
+    if len(labels) == 0:
+        return math.nan
+    cells = confusion_matrix(labels, scores.argmax(axis=1), scores.shape[1])
+    seen = cells.sum(axis=1) > 0
+    hits, sums = np.diag(cells), cells.sum(axis=0) + cells.sum(axis=1)
+    return float((2 * hits[seen] / sums[seen]).mean())
 
 
 def wilson_interval(correct: int, total: int) -> tuple[float, float]:

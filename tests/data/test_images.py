@@ -13,16 +13,16 @@ import pytest
 from PIL import Image, features
 
 from commands import SHARED
-from pictures import draw
+from pictures import draw, encoded
 from retrain.config import Fit
 from retrain.data.images import (
     FORMATS,
     PAD_COLOUR,
     WHOLE,
     BadPicture,
+    Box,
     PixelRules,
     Pixels,
-    View,
     decode,
     extension,
     fit_pixels,
@@ -50,12 +50,6 @@ LETTERS = {RED: "r", GREEN: "g", BLUE: "b", WHITE: "w", PAD_COLOUR: "-"}
 needs_bad_inputs = pytest.mark.skipif(
     not BAD_INPUTS.is_dir(), reason="the collection of bad inputs is not on this machine"
 )
-
-
-def encoded(image: Image.Image, name: str, **options: object) -> bytes:
-    file = io.BytesIO()
-    image.save(file, name, **options)
-    return file.getvalue()
 
 
 def tiff(values: list[object], dtype: type[np.generic]) -> bytes:
@@ -349,24 +343,20 @@ LEFT_QUARTER = (0.0, 0.0, 0.25, 1.0)
 
 
 @pytest.mark.parametrize(
-    ("fit", "view", "expected"),
+    ("fit", "part", "expected"),
     [
         ("squash", WHOLE, "rgbw rgbw wbgr wbgr"),
-        ("squash", View(flip=True), "wbgr wbgr rgbw rgbw"),
-        ("squash", View(UPPER_HALF), "rgbw rgbw rgbw rgbw"),
-        ("squash", View(RIGHT_HALF), "bbww bbww ggrr ggrr"),
-        ("squash", View(RIGHT_HALF, flip=True), "wwbb wwbb rrgg rrgg"),
+        ("squash", UPPER_HALF, "rgbw rgbw rgbw rgbw"),
+        ("squash", RIGHT_HALF, "bbww bbww ggrr ggrr"),
         ("crop", WHOLE, "ggbb ggbb bbgg bbgg"),
-        ("crop", View(RIGHT_HALF), "bbbb bbbb gggg gggg"),
-        ("crop", View(UPPER_HALF, flip=True), "bbgg bbgg bbgg bbgg"),
+        ("crop", RIGHT_HALF, "bbbb bbbb gggg gggg"),
         ("pad", WHOLE, "---- rgbw wbgr ----"),
-        ("pad", View(flip=True), "---- wbgr rgbw ----"),
-        ("pad", View(RIGHT_HALF), "bbww bbww ggrr ggrr"),
-        ("pad", View(LEFT_QUARTER), "-rr- -rr- -ww- -ww-"),
+        ("pad", RIGHT_HALF, "bbww bbww ggrr ggrr"),
+        ("pad", LEFT_QUARTER, "-rr- -rr- -ww- -ww-"),
     ],
 )
-def test_fit_and_view_show_the_right_part(fit: Fit, view: View, expected: str) -> None:
-    assert seen(fit_pixels(bands(), PixelRules(40, fit), view)) == expected
+def test_fit_and_part_show_what_they_should(fit: Fit, part: Box, expected: str) -> None:
+    assert seen(fit_pixels(bands(), PixelRules(40, fit), part)) == expected
 
 
 def test_resizing_is_antialiased() -> None:
@@ -382,10 +372,9 @@ def test_any_shape_becomes_the_square_that_was_asked_for(
     name: str, size: tuple[int, int], fit: Fit
 ) -> None:
     content = encoded(Image.new("RGB", size, RED), name)
-    view = View((0.2, 0.3, 0.7, 0.9), flip=True)
     for pixels in (
         read_pixels(content, PixelRules(40, fit)),
-        read_pixels(content, PixelRules(40, fit), view),
+        fit_pixels(decode(content), PixelRules(40, fit), (0.2, 0.3, 0.7, 0.9)),
     ):
         assert pixels.shape == (40, 40, 3)
         assert pixels.dtype == np.uint8

@@ -32,7 +32,7 @@ def test_train_guess_sort_and_reuse(tmp_path: Path) -> None:
     result = retrain("train", root, *options)
     assert result.returncode == 0, result.stderr
     assert "Skipped disc/broken.jpg" in result.stderr
-    assert "Fine-tuning: the last 2 layer groups" in result.stderr
+    assert "Fine-tuning: the last 5 layer groups" in result.stderr
     assert "Test accuracy" in result.stdout
 
     run = (root / "model").resolve()

@@ -1,24 +1,16 @@
 """The graph that decodes files inside the SavedModel, against the decode of training."""
 
-import io
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pictures import draw
+from pictures import draw, encoded
 from retrain.config import Fit
 from retrain.data.images import PixelRules, read_pixels
 from retrain.export.saved_model import _pixels
 
 FITS: tuple[Fit, ...] = ("squash", "crop", "pad")
-
-
-def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, file_format, **options)
-    return buffer.getvalue()
 
 
 def smooth(width: int, height: int) -> Image.Image:

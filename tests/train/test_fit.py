@@ -1,7 +1,8 @@
 """The epoch loop and its step, on a real small network."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -9,17 +10,24 @@ import numpy as np
 import pytest
 
 from retrain.config import FineTuneConfig
+from retrain.data.images import Pixels
+from retrain.features import weights_digest
 from retrain.model.backbones import backbone_named
 from retrain.model.build import add_head, build_backbone, dtype_policy, free_last_groups
-from retrain.model.predict import Forward, softmax
+from retrain.model.predict import Forward
 from retrain.model.weights import Weights
 from retrain.progress import Silent
-from retrain.train.fit import Fitted, fit
+from retrain.train.calibration import calibrated_loss
+from retrain.train.checkpoints import Checkpoints, EpochRow, Plan
+from retrain.train.fit import Batches, Course, Fitted, Log, fit
 from retrain.train.optim import make_optimizer, make_step
+from retrain.train.schedules import rate_share
 
 BACKBONE = backbone_named("mobilenetv2_035")
-CONFIG = FineTuneConfig(learning_rate=1e-2)
+CONFIG = FineTuneConfig(groups=1, smoothing=0.0)
+RATES = (1e-2, 1e-2)
 LABELS = np.arange(8, dtype=np.int64) % 2
+TARGETS = np.eye(2, dtype=np.float32)[LABELS]
 # Dark pictures and light ones: what any network can learn in a few steps.
 PIXELS = np.stack([np.full((32, 32, 3), 40 + 150 * label, np.uint8) for label in LABELS])
 
@@ -35,8 +43,26 @@ def small_model(policy: str = "float32") -> keras.Model:
 
 
 def batches(_epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    yield PIXELS[:5], LABELS[:5]
-    yield PIXELS[5:], LABELS[5:]
+    yield PIXELS[:5], TARGETS[:5]
+    yield PIXELS[5:], TARGETS[5:]
+
+
+class Heard:
+    """A Log that remembers the learning rates it heard of, by step."""
+
+    def __init__(self) -> None:
+        self.rates: dict[int, float] = {}
+
+    def batch(self, step: int, loss: float, learning_rate: float, pixels: Pixels) -> None:
+        self.rates[step] = learning_rate
+
+    def epoch(self, row: EpochRow, scores: np.ndarray | None = None) -> None:
+        assert scores is not None
+        assert scores.shape == (8, 2)
+
+
+def optimizer_of(model: keras.Model, steps: int) -> keras.optimizers.Optimizer:
+    return make_optimizer(CONFIG, RATES, model, BACKBONE, steps)
 
 
 def run(
@@ -44,22 +70,25 @@ def run(
     folder: Path,
     epochs: int = 4,
     patience: int = 9,
-    to_beat: float = math.inf,
     deadline: float = math.inf,
+    log: Log | None = None,
+    feed: Callable[[int], Batches] = batches,
 ) -> Fitted:
+    folder.mkdir(exist_ok=True)
     forward = Forward(model)
+    optimizer = optimizer_of(model, 2 * epochs)
     return fit(
         model,
-        make_optimizer(CONFIG, 2 * epochs, model.dtype_policy.name),
-        batches,
+        optimizer,
+        make_step(model, optimizer),
+        feed,
         2,
-        lambda: softmax(forward(PIXELS)),
+        lambda: forward(PIXELS),
         LABELS,
-        epochs,
-        patience,
-        to_beat,
-        folder / "best.weights.h5",
-        deadline,
+        lambda row: row.valid_loss,
+        Course(Plan(epochs, RATES), patience, deadline),
+        Checkpoints(folder),
+        log or Heard(),
         Silent(),
     )
 
@@ -67,12 +96,46 @@ def run(
 def test_training_lowers_the_loss_and_ends_with_the_best_weights(tmp_path: Path) -> None:
     model = small_model()
     fitted = run(model, tmp_path)
-    assert fitted.improved
+    assert fitted.best is not None
     assert fitted.history[-1].train_loss < fitted.history[0].train_loss
-    assert fitted.best_loss == min(row.valid_loss for row in fitted.history)
-    probabilities = softmax(Forward(model)(PIXELS))
-    loss = -np.log(probabilities[np.arange(8), LABELS]).mean()
-    assert loss == pytest.approx(fitted.best_loss, rel=1e-4)
+    best = min(row.valid_loss for row in fitted.history)
+    assert fitted.best.valid_loss == best
+    assert calibrated_loss(Forward(model)(PIXELS), LABELS) == pytest.approx(best, rel=1e-4)
+
+
+def test_the_learning_rate_follows_one_cycle(tmp_path: Path) -> None:
+    heard = Heard()
+    run(small_model(), tmp_path, epochs=4, log=heard)
+    expected = [RATES[1] * rate_share(step, 8) for step in range(8)]
+    assert heard.rates == pytest.approx(dict(enumerate(expected, start=1)), rel=1e-5)
+
+
+@pytest.mark.parametrize(("killed_in", "policy"), [(1, "float32"), (3, "mixed_float16")])
+def test_a_killed_training_goes_on_to_the_same_weights(
+    killed_in: int, policy: str, tmp_path: Path
+) -> None:
+    whole = small_model(policy)
+    expected = run(whole, tmp_path / "whole")
+
+    def dies(epoch: int) -> Batches:
+        yield from batches(epoch)
+        if epoch == killed_in:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(small_model(policy), tmp_path / "killed", feed=dies)
+    model = small_model(policy)
+    heard: list[int] = []
+
+    def counting(epoch: int) -> Batches:
+        heard.append(epoch)
+        yield from batches(epoch)
+
+    fitted = run(model, tmp_path / "killed", feed=counting)
+    assert heard == list(range(killed_in, 5))
+    assert weights_digest(model) == weights_digest(whole)
+    without_time = [replace(row, seconds=0.0) for row in fitted.history]
+    assert without_time == [replace(row, seconds=0.0) for row in expected.history]
 
 
 def test_only_the_free_groups_change_and_batch_norm_keeps_its_statistics(tmp_path: Path) -> None:
@@ -86,11 +149,15 @@ def test_only_the_free_groups_change_and_batch_norm_keeps_its_statistics(tmp_pat
     assert not any("moving" in path or "gamma" in path for path in trainable)
 
 
-def test_a_model_that_is_not_beaten_stops_after_the_patience(tmp_path: Path) -> None:
-    fitted = run(small_model(), tmp_path, epochs=9, patience=2, to_beat=-1.0)
-    assert not fitted.improved
-    assert len(fitted.history) == 2
-    assert fitted.stopped == "no better validation loss since the head"
+def test_without_a_better_epoch_it_stops_after_the_patience(tmp_path: Path) -> None:
+    def spoiling(epoch: int) -> Batches:
+        for pixels, targets in batches(epoch):
+            yield pixels, targets if epoch == 1 else targets[:, ::-1]
+
+    fitted = run(small_model(), tmp_path, epochs=9, patience=2, feed=spoiling)
+    assert fitted.best == fitted.history[0]
+    assert len(fitted.history) == 3
+    assert fitted.stopped == "no better validation score since epoch 1"
 
 
 def test_the_time_budget_ends_the_stage_after_a_whole_epoch(tmp_path: Path) -> None:
@@ -104,8 +171,22 @@ def test_a_loss_that_is_no_number_ends_the_stage(tmp_path: Path) -> None:
     kernel, bias = model.get_layer("logits").get_weights()
     model.get_layer("logits").set_weights([kernel, bias * np.nan])
     fitted = run(model, tmp_path)
-    assert not fitted.improved
+    assert fitted.best is None
     assert "no longer a number" in str(fitted.stopped)
+    assert not fitted.history
+
+
+def test_a_loss_that_becomes_no_number_leaves_the_last_good_weights(tmp_path: Path) -> None:
+    model = small_model()
+
+    def spoilt(epoch: int) -> Batches:
+        for pixels, targets in batches(epoch):
+            yield pixels, targets * np.float32(np.nan if epoch == 3 else 1)
+
+    fitted = run(model, tmp_path, feed=spoilt)
+    assert "in epoch 3" in str(fitted.stopped)
+    assert len(fitted.history) == 2
+    assert np.isfinite(Forward(model)(PIXELS)).all()
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
@@ -113,8 +194,7 @@ def test_mixed_precision_trains_with_loss_scaling_where_it_is_needed(
     policy: str, tmp_path: Path
 ) -> None:
     model = small_model(policy)
-    optimizer = make_optimizer(CONFIG, 4, policy)
-    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    scaled = isinstance(optimizer_of(model, 4), keras.optimizers.LossScaleOptimizer)
     assert scaled == (policy == "mixed_float16")
     fitted = run(model, tmp_path, epochs=2)
     assert all(math.isfinite(row.train_loss) for row in fitted.history)
@@ -124,4 +204,4 @@ def test_mixed_precision_trains_with_loss_scaling_where_it_is_needed(
 def test_float16_without_loss_scaling_is_refused() -> None:
     model = small_model("mixed_float16")
     with pytest.raises(AssertionError, match="loss scaling"):
-        make_step(model, make_optimizer(CONFIG, 4, "float32"))
+        make_step(model, optimizer_of(small_model(), 4))

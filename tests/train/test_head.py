@@ -3,12 +3,14 @@
 import math
 
 import numpy as np
+import pytest
 from scipy.optimize import check_grad
-from scipy.special import softmax
 
-from retrain.config import HeadConfig
+from retrain.config import Balance, HeadConfig
+from retrain.metrics import softmax
 from retrain.progress import Silent
-from retrain.train.head import _Problem, best_head, fit_head
+from retrain.train.balance import category_weights
+from retrain.train.head import Head, _Problem, best_head, fit_head, folds
 
 Data = tuple[np.ndarray, np.ndarray]
 
@@ -26,7 +28,7 @@ def blobs(count: int, seed: int, spread: float = 1.0) -> Data:
 
 def test_the_gradient_is_that_of_the_loss() -> None:
     features, labels = blobs(30, seed=1)
-    problem = _Problem(features.astype(np.float64), labels, 3)
+    problem = _Problem(features.astype(np.float64), labels, 3, np.array([0.5, 1.0, 2.0]))
     point = np.random.default_rng(2).normal(0, 0.1, problem.size)
 
     def loss(solution: np.ndarray) -> float:
@@ -39,23 +41,89 @@ def test_the_gradient_is_that_of_the_loss() -> None:
     assert error < 1e-2
 
 
+CONFIG = HeadConfig()
+
+
+def fitted(train: Data, valid: Data, config: HeadConfig = CONFIG) -> Head:
+    keys = [f"{i:02}" for i in range(len(train[1]))]
+    return best_head(fit_head(train, valid, keys, 3, config, None, Silent()))
+
+
+def nothing(data: Data) -> Data:
+    return data[0][:0], data[1][:0]
+
+
 def test_the_head_finds_what_can_be_found() -> None:
     train, valid = blobs(300, seed=1), blobs(90, seed=2)
-    head = best_head(fit_head(train, valid, 3, HeadConfig(), Silent()))
+    head = fitted(train, valid)
     assert head.error_rate < 0.1
-    expected = softmax(valid[0] @ head.kernel + head.bias, axis=1)
-    np.testing.assert_allclose(head.probabilities(valid[0]), expected, atol=1e-6)
+    np.testing.assert_allclose(head.logits(valid[0]), valid[0] @ head.kernel + head.bias, rtol=1e-5)
 
 
-def test_validation_loss_chooses_a_stronger_penalty_for_noisier_data() -> None:
-    clean = best_head(fit_head(blobs(300, 1, 0.1), blobs(90, 2, 0.1), 3, HeadConfig(), Silent()))
-    noisy = best_head(fit_head(blobs(30, 1, 9.0), blobs(90, 2, 9.0), 3, HeadConfig(), Silent()))
+@pytest.mark.parametrize("few", [True, False])
+def test_a_stronger_penalty_is_chosen_for_noisier_data(few: bool) -> None:
+    config = HeadConfig(enough_to_judge=1000 if few else 1)
+    clean = fitted(blobs(300, 1, 0.1), blobs(90, 2, 0.1), config)
+    noisy = fitted(blobs(30, 1, 9.0), blobs(90, 2, 9.0), config)
     assert noisy.penalty > clean.penalty
+    source = "training, cross-fitted" if few else "validation"
+    assert clean.calibration.source == source
+    assert clean.calibration.pictures == (300 if few else 90)
 
 
-def test_without_validation_data_the_middle_penalty_is_taken() -> None:
-    train = blobs(30, seed=1)
-    empty = (train[0][:0], train[1][:0])
-    head = best_head(fit_head(train, empty, 3, HeadConfig(), Silent()))
+def test_without_validation_data_training_pictures_judge() -> None:
+    train = blobs(60, seed=1)
+    head = fitted(train, nothing(train))
     assert math.isnan(head.valid_loss)
-    assert head.penalty == HeadConfig().strengths[3]
+    assert math.isfinite(head.judged_loss)
+    assert head.calibration.pictures == 60
+
+
+def test_where_nothing_can_judge_the_middle_penalty_is_taken() -> None:
+    train = blobs(3, seed=1)  # one key a category: none can be held out
+    head = fitted(train, nothing(train))
+    assert head.penalty == HeadConfig().strengths[len(HeadConfig().strengths) // 2]
+    assert head.calibration.temperature == 1.0
+
+
+def test_cross_fitting_never_splits_a_key() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 1, 2, 2])
+    keys = ["a", "a", "b", "c", "d", "a", "e", "e"]
+    fold = folds(keys, labels, 5)
+    assert fold[0] == fold[1] == fold[5]
+    assert (fold[[6, 7]] == -1).all()  # the only key of its category
+    assert len(set(fold.tolist()) - {-1}) > 1
+
+
+def test_a_rare_category_counts_as_much_as_a_frequent_one() -> None:
+    features = np.concatenate(
+        [np.full((95, 1), -1.0), np.full((95, 1), 1.0), np.full((10, 1), 1.0)]
+    )
+    labels = np.repeat([0, 1], [190, 10])
+    weights = category_weights(labels, 2, "auto")
+    assert weights is not None
+    assert weights[labels].mean() == pytest.approx(1.0)
+    shares = []
+    for used in (None, weights):
+        data = (features.astype(np.float32), labels)
+        keys = [str(i) for i in range(len(labels))]
+        head = fit_head(data, nothing(data), keys, 2, HeadConfig((1e-4,)), used, Silent())[0]
+        shares.append(softmax(head.logits(np.ones((1, 1), np.float32)))[0, 1])
+    assert shares[0] == pytest.approx(10 / 105, abs=0.02)  # as often as it is seen there
+    assert shares[1] == pytest.approx(0.66, abs=0.03)  # 1 against 95 / 190
+
+
+@pytest.mark.parametrize(
+    ("counts", "when", "weighted"),
+    [
+        ((30, 10), "auto", False),
+        ((31, 10), "auto", True),
+        ((10, 10), "always", True),
+        ((90, 3), "never", False),
+    ],
+)
+def test_weights_are_used_where_they_are_asked_for(
+    counts: tuple[int, int], when: Balance, weighted: bool
+) -> None:
+    labels = np.repeat([0, 1], counts)
+    assert (category_weights(labels, 2, when) is not None) == weighted

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from retrain.cli import doctor, guess, guess_dir, train, weights
+from retrain.cli import doctor, guess, guess_dir, lr_find, show_batch, train, weights
 from retrain.errors import RetrainError, Terminated
 from retrain.version import VERSION
 
@@ -35,7 +35,7 @@ def app(context: click.Context, debug: bool) -> None:
         context.exit(EXIT_USAGE)
 
 
-for module in (train, guess, guess_dir, weights, doctor):
+for module in (train, guess, guess_dir, show_batch, lr_find, weights, doctor):
     app.add_command(module.command)
 
 

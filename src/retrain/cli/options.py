@@ -1,22 +1,144 @@
 """What the commands' options have in common."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
-from retrain.config import GuessConfig, GuessPrecision
+from retrain.config import GuessConfig, GuessPrecision, TrainConfig
 
 PATH = click.Path(path_type=Path, readable=False)  # the jobs look, and say what to do
+HIGHEST_RATE = 1.0
+
+Command = Callable[..., Any]
 
 
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+class LearningRates(click.ParamType[tuple[float, float]]):
+    """RATE, the same for all layers, or LOW:HIGH, rising from the first free layers to the head."""
+
+    name = "RATE|LOW:HIGH"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float]:
+        """Return (lowest, highest)."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            rates = [float(part) for part in value.split(":")]
+        except ValueError:
+            rates = []
+        if not 1 <= len(rates) <= 2 or not 0 < rates[0] <= rates[-1] <= HIGHEST_RATE:
+            self.fail(
+                f"must be a rate, or two that rise such as 1e-4:1e-3, above 0 and at most "
+                f"{HIGHEST_RATE:g}. Received: {value!r}.",
+                param,
+                ctx,
+            )
+        return rates[0], rates[-1]
+
+
+def setting(flag: str, place: str, text: str, kind: Any = None) -> Callable[[Command], Command]:
+    """Return an option for one value of TrainConfig, whose default and kind stand there.
+
+    Args:
+        flag: such as "--epochs".
+        place: the field's name, or "section__field".
+        text: the help.
+        kind: a click type; not needed for choices and switches.
+    """
+    section, _, inner = place.partition("__")
+    owner: Any = getattr(TrainConfig(), section) if inner else TrainConfig()
+    default, hint = getattr(owner, inner or section), get_type_hints(type(owner))[inner or section]
+    if isinstance(default, tuple):
+        default = ":".join(f"{value:g}" for value in default)
+    if get_origin(hint) is Literal:
+        kind = click.Choice(get_args(hint))
+    if hint is bool:
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"
+    return click.option(
+        flag, place, type=kind, default=default, show_default=default is not None, help=text
+    )
+
+
+def train_config(options: Mapping[str, Any]) -> TrainConfig:
+    """Return the defaults with the settings that a command received, by their places."""
+    config = TrainConfig()
+    for place, value in options.items():
+        section, _, inner = place.partition("__")
+        if inner:
+            value = replace(getattr(config, section), **{inner: value})
+        config = replace(config, **{section: value})
+    return config
+
+
+def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """Return a decorator that adds options in the order of the arguments."""
+
+    def add(command: Command) -> Command:
+        return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
+
+    return add
+
+
+picture_options = _together(
+    setting("--backbone", "backbone__name", "auto, or one that `retrain weights` lists."),
+    setting("--weights", "backbone__weights", "imagenet, none (from scratch), or a file."),
+    setting(
+        "--size", "pictures__size", "Input size in pixels; the backbone's own if not given.", int
+    ),
+    setting("--fit", "pictures__fit", "How a picture becomes a square."),
+    setting(
+        "--group-by", "split__group_by", "Regular expression on paths: what belongs together.", str
+    ),
+    setting("--seed", "seed", "Of everything random.", click.IntRange(min=0)),
+)
+
+augment_options = _together(
+    setting("--augment", "augment__strength", "How far training pictures are varied."),
+    setting("--crop", "augment__crop", "A random part of the picture."),
+    setting("--flip", "augment__flip", "Left and right at random; not for letters."),
+    setting("--rotate", "augment__rotate", "Turned a little."),
+    setting("--zoom", "augment__zoom", "Nearer or farther."),
+    setting("--warp", "augment__warp", "Seen from aside."),
+    setting("--light", "augment__light", "Brighter, darker, more or less contrast."),
+    setting("--erase", "augment__erase", "A part covered; strong only."),
+    setting("--mix", "augment__mix", "Two pictures blended; strong only."),
+)
+
+tuning_options = _together(
+    setting(
+        "--groups",
+        "fine_tune__groups",
+        "Layer groups to fine-tune, from the end.",
+        click.IntRange(1, 5),
+    ),
+    setting(
+        "--lr",
+        "fine_tune__learning_rates",
+        "Highest learning rate; LOW:HIGH for the first free layers and the head.",
+        LearningRates(),
+    ),
+    setting("--batch", "fine_tune__batch", "Pictures in a step.", click.IntRange(min=1)),
+    setting("--precision", "precision", "Number format of fine-tuning."),
+    setting("--balance", "balance", "Rare categories count more; auto: beyond 3 to 1."),
+)
+
+
+def output_option(name: str) -> Callable[[Command], Command]:
+    """Return `--output` for a picture that is `name` in the workspace by default."""
+    return click.option("--output", type=PATH, help=f"PNG to write; TF_FILES/{name} if not given.")
+
+
+def json_option(command: Command) -> Command:
     """Add `--json`, which the command receives as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
-def precision_option(command: Callable[..., Any]) -> Callable[..., Any]:
+def precision_option(command: Command) -> Command:
     """Add `--precision` of guesses."""
     return click.option(
         "--precision",

@@ -3,149 +3,45 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from retrain.cli.options import PATH, json_option
-from retrain.config import (
-    BackboneConfig,
-    FineTune,
-    FineTuneConfig,
-    Fit,
-    PictureConfig,
-    Precision,
-    SplitConfig,
-    TrainConfig,
+from retrain.cli.options import (
+    PATH,
+    augment_options,
+    json_option,
+    picture_options,
+    setting,
+    train_config,
+    tuning_options,
 )
 
 if TYPE_CHECKING:
     from retrain.jobs.train import Trained
     from retrain.metrics import Evaluation
 
-_TUNING = FineTuneConfig()
-
 
 @click.command("train")
 @click.argument("tf_files", type=PATH)
-@click.option(
-    "--backbone",
-    default=BackboneConfig.name,
-    show_default=True,
-    help="auto, or one that `retrain weights` lists.",
+@picture_options
+@setting("--fine-tune", "fine_tune__when", "auto: unless the head leaves nothing to gain.")
+@setting("--epochs", "fine_tune__epochs", "Of fine-tuning, at most.", click.IntRange(min=1))
+@setting(
+    "--patience",
+    "fine_tune__patience",
+    "Epochs without a better validation score before stopping.",
+    click.IntRange(min=1),
 )
-@click.option(
-    "--weights",
-    default=BackboneConfig.weights,
-    show_default=True,
-    help="imagenet, none (from scratch), or a file.",
-)
-@click.option(
-    "--size",
-    type=int,
-    default=PictureConfig.size,
-    help="Input size in pixels; the backbone's own if not given.",
-)
-@click.option(
-    "--fit",
-    type=click.Choice(get_args(Fit)),
-    default=PictureConfig.fit,
-    show_default=True,
-    help="How a picture becomes a square.",
-)
-@click.option(
-    "--group-by",
-    default=SplitConfig.group_by,
-    help="Regular expression on paths: what belongs together.",
-)
-@click.option(
-    "--fine-tune",
-    type=click.Choice(get_args(FineTune)),
-    default=_TUNING.when,
-    show_default=True,
-    help="auto: unless the head leaves nothing to gain.",
-)
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    default=_TUNING.epochs,
-    show_default=True,
-    help="Of fine-tuning, at most.",
-)
-@click.option(
-    "--groups",
-    type=click.IntRange(1, 5),
-    default=_TUNING.groups,
-    show_default=True,
-    help="Layer groups to fine-tune, from the end.",
-)
-@click.option(
-    "--lr",
-    type=click.FloatRange(min=0),
-    default=_TUNING.learning_rate,
-    show_default=True,
-    help="Highest learning rate of fine-tuning.",
-)
-@click.option(
-    "--batch",
-    type=click.IntRange(min=1),
-    default=_TUNING.batch,
-    show_default=True,
-    help="Pictures in a step.",
-)
-@click.option(
-    "--flip/--no-flip",
-    default=_TUNING.flip,
-    show_default=True,
-    help="Mirror pictures at random; not for letters.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(get_args(Precision)),
-    default=TrainConfig.precision,
-    show_default=True,
-    help="Number format of fine-tuning.",
-)
-@click.option(
-    "--int8/--no-int8",
-    default=TrainConfig.int8,
-    show_default=True,
-    help="Export for fast guesses, too, if they agree.",
-)
-@click.option(
-    "--minutes",
-    type=click.FloatRange(min=0),
-    default=TrainConfig.minutes,
-    show_default=True,
-    help="Time budget on a CPU; 0 for none.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=TrainConfig.seed,
-    show_default=True,
-    help="Of everything random.",
-)
+@setting("--find-lr", "fine_tune__find_rate", "Let a sweep choose the learning rate, if cheap.")
+@setting("--best-by", "fine_tune__best_by", "The validation score that chooses the epoch.")
+@tuning_options
+@augment_options
+@setting("--int8", "int8", "Export for fast guesses, too, if they agree.")
+@setting("--minutes", "minutes", "Time budget on a CPU; 0 for none.", click.FloatRange(min=0))
+@click.option("--fresh", is_flag=True, help="Do not go on with an interrupted training.")
 @json_option
-def command(
-    tf_files: Path,
-    backbone: str,
-    weights: str,
-    size: int | None,
-    fit: Fit,
-    group_by: str | None,
-    fine_tune: FineTune,
-    epochs: int,
-    groups: int,
-    lr: float,
-    batch: int,
-    flip: bool,
-    precision: Precision,
-    int8: bool,
-    minutes: float,
-    seed: int,
-    as_json: bool,
-) -> None:
+def command(tf_files: Path, fresh: bool, as_json: bool, **settings: Any) -> None:
     """Train on TF_FILES/data/<category>/ and publish the model as TF_FILES/model.
 
     Example: retrain train tf_files --backbone efficientnet_lite2
@@ -153,20 +49,7 @@ def command(
     from retrain.cli.console import Terminal
     from retrain.jobs.train import train
 
-    tuning = FineTuneConfig(
-        when=fine_tune, epochs=epochs, groups=groups, learning_rate=lr, batch=batch, flip=flip
-    )
-    config = TrainConfig(
-        pictures=PictureConfig(size, fit),
-        split=SplitConfig(group_by),
-        backbone=BackboneConfig(backbone, weights),
-        fine_tune=tuning,
-        precision=precision,
-        int8=int8,
-        minutes=minutes,
-        seed=seed,
-    )
-    result = train(tf_files, config, Terminal())
+    result = train(tf_files, train_config(settings), Terminal(), fresh)
     if as_json:
         values = {"run": str(result.run), "seconds": result.seconds, **asdict(result.manifest)}
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))

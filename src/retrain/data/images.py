@@ -44,18 +44,8 @@ class PixelRules:
         return f"{self.fit}-{self.size}-v{RULES_VERSION}"
 
 
-@dataclass(frozen=True)
-class View:
-    """A part of a picture, as an augmentation sees it.
-
-    box: left, upper, right, lower as shares (0..1) of the picture. flip: mirrored left to right.
-    """
-
-    box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
-    flip: bool = False
-
-
-WHOLE = View()
+Box = tuple[float, float, float, float]
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)  # left, upper, right, lower, as shares of the picture
 
 
 def read_bytes(path: Path) -> bytes:
@@ -77,13 +67,12 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def read_pixels(content: bytes, rules: PixelRules, view: View = WHOLE) -> Pixels:
+def read_pixels(content: bytes, rules: PixelRules) -> Pixels:
     """Return the pixels that a network sees of a picture file.
 
     Args:
         content: the whole file.
         rules: size and fit.
-        view: the part to show; the default is all of it.
 
     Returns:
         uint8 [size, size, 3], RGB, 0..255.
@@ -91,7 +80,7 @@ def read_pixels(content: bytes, rules: PixelRules, view: View = WHOLE) -> Pixels
     Raises:
         BadPicture: the content is no picture that can be decoded to its end.
     """
-    return fit_pixels(decode(content, 2 * rules.size), rules, view)
+    return fit_pixels(decode(content, 2 * rules.size), rules)
 
 
 def extension(content: bytes) -> str:
@@ -133,8 +122,8 @@ def decode(content: bytes, enough: int | None = None) -> Image.Image:
         raise BadPicture(str(error) or type(error).__name__) from error
 
 
-def fit_pixels(image: Image.Image, rules: PixelRules, view: View = WHOLE) -> Pixels:
-    """Bring an RGB picture, or a view of it, to the network's square; uint8 [size, size, 3]."""
+def fit_pixels(image: Image.Image, rules: PixelRules, part: Box = WHOLE) -> Pixels:
+    """Bring an RGB picture, or a part of it, to the network's square; uint8 [size, size, 3]."""
     width, height = image.size
     left, upper, right, lower = 0.0, 0.0, float(width), float(height)
     if rules.fit == "crop":
@@ -142,21 +131,19 @@ def fit_pixels(image: Image.Image, rules: PixelRules, view: View = WHOLE) -> Pix
         left, upper = (width - side) / 2, (height - side) / 2
         right, lower = left + side, upper + side
     box = (
-        left + view.box[0] * (right - left),
-        upper + view.box[1] * (lower - upper),
-        left + view.box[2] * (right - left),
-        upper + view.box[3] * (lower - upper),
+        left + part[0] * (right - left),
+        upper + part[1] * (lower - upper),
+        left + part[2] * (right - left),
+        upper + part[3] * (lower - upper),
     )
     if rules.fit == "pad":
         square = _padded(image, box, rules.size)
     else:
         square = image.resize((rules.size, rules.size), Image.Resampling.BILINEAR, box=box)
-    if view.flip:
-        square = ImageOps.mirror(square)
     return np.asarray(square)
 
 
-def _padded(image: Image.Image, box: tuple[float, float, float, float], size: int) -> Image.Image:
+def _padded(image: Image.Image, box: Box, size: int) -> Image.Image:
     width, height = box[2] - box[0], box[3] - box[1]
     scale = size / max(width, height)
     inner = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from retrain.data.images import WHOLE, BadPicture, PixelRules, Pixels, View, read_bytes, read_pixels
+from retrain.data.images import BadPicture, PixelRules, Pixels, read_bytes, read_pixels
 from retrain.errors import DataError
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def pixel_batches(
     paths: Sequence[Path],
     rules: PixelRules,
     batch: int,
-    views: Sequence[View] | None = None,
+    view: Callable[[int, bytes], Pixels] | None = None,
 ) -> Iterator[Pixels]:
     """Yield the pictures as uint8 [<= batch, size, size, 3], in order.
 
@@ -56,7 +56,7 @@ def pixel_batches(
         paths: pictures that were checked before.
         rules: size and fit.
         batch: pictures in a batch; the last one may be smaller.
-        views: one a picture, for augmentation.
+        view: makes pixels of a picture's index and content, for augmentation.
 
     Raises:
         DataError: a picture that was readable before no longer is.
@@ -64,8 +64,8 @@ def pixel_batches(
 
     def pixels(index: int) -> Pixels:
         try:
-            view = views[index] if views else WHOLE
-            return read_pixels(read_bytes(paths[index]), rules, view)
+            content = read_bytes(paths[index])
+            return view(index, content) if view else read_pixels(content, rules)
         except BadPicture as error:
             raise DataError(
                 f"A picture changed while it was in use: {paths[index]}: {error}. Start again."

@@ -12,7 +12,8 @@ from PIL import Image
 
 from retrain.data.images import PixelRules, Pixels, decode, read_bytes, read_pixels
 from retrain.data.stream import pixel_batches
-from retrain.model.predict import BATCH, Forward, softmax
+from retrain.metrics import softmax
+from retrain.model.predict import BATCH, Forward
 
 Array = NDArray[np.float32]
 RunPixels = Callable[[Pixels], Array]

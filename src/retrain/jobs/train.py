@@ -25,21 +25,27 @@ from retrain.data.records import SIDES, Side, Skipped
 from retrain.errors import ChecksFailed, MachineError
 from retrain.features import bottlenecks, seconds_per_picture
 from retrain.jobs.exports import EXPORT_SECONDS, write_exports
-from retrain.jobs.training_data import TrainingData, read_training_data
-from retrain.metrics import Evaluation, evaluate
-from retrain.model.backbones import Backbone, input_size
-from retrain.model.build import add_head, build_backbone, copy_under
-from retrain.model.devices import dtype_policy_name, gpus
-from retrain.model.predict import Forward, predict_probabilities
+from retrain.jobs.resume import CHECKPOINTS, begin
+from retrain.jobs.training_data import read_training_data
+from retrain.metrics import Evaluation, calibration_error, evaluate, log_loss, softmax
+from retrain.model.backbones import input_size
+from retrain.model.build import build_backbone
+from retrain.model.devices import gpus
+from retrain.model.predict import Forward
 from retrain.model.weights import choose, obtain
+from retrain.plots import draw_history
 from retrain.progress import Reporter
-from retrain.train.fit import EpochRow
-from retrain.train.head import Head
-from retrain.train.stages import Budget, Labelled, fine_tune, train_head
+from retrain.train.calibration import Calibration
+from retrain.train.checkpoints import Checkpoints, EpochRow
+from retrain.train.labelled import Labelled
+from retrain.train.logs import TensorBoard
+from retrain.train.recipe import Learned, learn
+from retrain.train.schedules import rate_share
+from retrain.train.stages import Budget
 from retrain.version import VERSION
-from retrain.workspace import Workspace, write_csv, write_json, write_split
+from retrain.workspace import Workspace, write_csv, write_json
 
-TEMPERATURE = 1.0  # until calibration fits it
+CURVE_POINTS = 200  # of the learning rate's curve
 NEARLY_FULL = 1 << 20  # bytes left on a disk that counts as full
 
 
@@ -54,13 +60,14 @@ class Trained:
     seconds: float
 
 
-def train(root: Path, config: TrainConfig, report: Reporter) -> Trained:
+def train(root: Path, config: TrainConfig, report: Reporter, fresh: bool = False) -> Trained:
     """Train on `root/data` and publish the model as `root/model`.
 
     Args:
         root: the workspace, tf_files.
         config: everything that can be chosen.
         report: hears what happens.
+        fresh: do not go on with an interrupted training of the same pictures and options.
 
     Raises:
         DataError, WeightsError, MachineError, UsageError: see `errors.py`.
@@ -77,9 +84,9 @@ def train(root: Path, config: TrainConfig, report: Reporter) -> Trained:
         data = read_training_data(workspace, rules, config.split.group_by, report)
         weights = obtain(backbone, config.backbone.weights, report.say)
 
-        run = workspace.new_run(backbone.name)
-        with _tidy(run):
-            _write_data(run, data, config)
+        run = begin(workspace, data, config, backbone, weights, fresh, report)
+        checkpoints = Checkpoints(run / CHECKPOINTS)
+        with _tidy(run, checkpoints):
             network = build_backbone(backbone, rules.size, weights)
             forward = Forward(network, constant=True)
             features = bottlenecks(
@@ -87,17 +94,32 @@ def train(root: Path, config: TrainConfig, report: Reporter) -> Trained:
             )
             parts = data.by_side(features)
             budget = Budget(seconds_per_picture(forward, rules.size), _deadline(start, config, gpu))
-            kept = _fit(network, backbone, rules, data, parts, config, budget, run, report)
+            log = TensorBoard(run / "logs", data.categories, parts["validation"].labels)
+            learned = learn(
+                network,
+                backbone,
+                rules,
+                parts,
+                data.categories,
+                config,
+                budget,
+                checkpoints,
+                log,
+                report,
+            )
+            temperature = learned.calibration.temperature
             evaluations = {
-                side: evaluate(kept.probabilities[side], parts[side].labels, data.categories)
+                side: evaluate(
+                    softmax(learned.logits[side], temperature), parts[side].labels, data.categories
+                )
                 for side in SIDES[1:]
             }
             exports = write_exports(
-                kept.model,
-                kept.forward,
-                TEMPERATURE,
+                learned.model,
+                learned.forward,
+                temperature,
                 data,
-                features if kept.stage == "head" else None,
+                features if learned.stage == "head" else None,
                 rules,
                 run,
                 budget.seconds_per_picture,
@@ -114,28 +136,21 @@ def train(root: Path, config: TrainConfig, report: Reporter) -> Trained:
                 size=rules.size,
                 fit=rules.fit,
                 scaling=backbone.scaling,
-                kept=kept.stage,
+                kept=learned.stage,
                 seed=config.seed,
                 data_fingerprint=data.fingerprint(),
                 metrics=_brief(evaluations),
                 checks=exports.checks,
                 cascade=exports.cascade,
                 versions=_versions(),
-                precision=kept.policy,
-                temperature=TEMPERATURE,
+                precision=learned.policy,
+                temperature=temperature,
             )
-            _write_results(run, manifest, evaluations, kept.history)
-            shutil.rmtree(run / "checkpoints", ignore_errors=True)
+            _write_results(run, data.categories, parts, evaluations, learned)
+            shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
             write_json(run / "manifest.json", asdict(manifest))
         _publish(workspace, run, exports.checks)
     return Trained(run, manifest, evaluations, data.skipped, time.monotonic() - start)
-
-
-def _write_data(run: Path, data: TrainingData, config: TrainConfig) -> None:
-    (run / "checkpoints").mkdir()
-    write_split(run, data.pictures, data.sides, data.previous)
-    write_csv(run / "skipped.csv", ("path", "reason"), (astuple(bad) for bad in data.skipped))
-    write_json(run / "config.json", asdict(config))
 
 
 def _deadline(start: float, config: TrainConfig, gpu: bool) -> float:
@@ -143,78 +158,6 @@ def _deadline(start: float, config: TrainConfig, gpu: bool) -> float:
     if gpu or config.minutes == 0:
         return math.inf
     return start + config.minutes * 60 - EXPORT_SECONDS
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """The model that won, float32. probabilities: on validation and test, [n, k]."""
-
-    model: keras.Model
-    forward: Forward
-    stage: str
-    policy: str
-    probabilities: Mapping[Side, NDArray[np.float32]]
-    history: Sequence[EpochRow]
-
-
-def _fit(
-    network: keras.Model,
-    backbone: Backbone,
-    rules: PixelRules,
-    data: TrainingData,
-    parts: Mapping[Side, Labelled],
-    config: TrainConfig,
-    budget: Budget,
-    run: Path,
-    report: Reporter,
-) -> _Kept:
-    """Train the head, fine-tune from it, and return the better by validation loss, float32."""
-    head, history = train_head(
-        parts["train"], parts["validation"], len(data.categories), config.head, report
-    )
-    model = add_head(network, head.kernel, head.bias)
-    policy = dtype_policy_name(config.precision)
-    tuned = fine_tune(
-        model,
-        backbone,
-        policy,
-        parts["train"],
-        parts["validation"],
-        head,
-        rules,
-        config.fine_tune,
-        config.seed,
-        budget,
-        run / "checkpoints" / "best.weights.h5",
-        report,
-    )
-    if tuned is None:
-        return _kept_head(model, head, parts, history)
-    tuned_model, fitted = tuned
-    history = (*history, *fitted.history)
-    if not fitted.improved:
-        report.say("Kept: the head alone; fine-tuning did not lower the validation loss.")
-        return _kept_head(model, head, parts, history)
-    verdict = f"validation loss {fitted.best_loss:.4f} against the head's {head.valid_loss:.4f}"
-    report.say(f"Kept: the fine-tuned model ({verdict}).")
-    if policy != "float32":
-        tuned_model = copy_under("float32", tuned_model, backbone, rules.size)
-    forward = Forward(tuned_model, constant=True)
-    probabilities: dict[Side, NDArray[np.float32]] = {
-        side: predict_probabilities(forward, [p.path for p in parts[side].pictures], rules)
-        for side in SIDES[1:]
-    }
-    return _Kept(tuned_model, forward, "fine_tune", policy, probabilities, history)
-
-
-def _kept_head(
-    model: keras.Model,
-    head: Head,
-    parts: Mapping[Side, Labelled],
-    history: Sequence[EpochRow],
-) -> _Kept:
-    probabilities = {side: head.probabilities(parts[side].features) for side in SIDES[1:]}
-    return _Kept(model, Forward(model), "head", "float32", probabilities, history)
 
 
 def _brief(evaluations: Mapping[Side, Evaluation | None]) -> dict[str, Any]:
@@ -238,17 +181,54 @@ def _versions() -> dict[str, str]:
 
 def _write_results(
     run: Path,
-    manifest: Manifest,
+    categories: Sequence[str],
+    parts: Mapping[Side, Labelled],
     evaluations: Mapping[Side, Evaluation | None],
-    history: Sequence[EpochRow],
+    learned: Learned,
 ) -> None:
     header = tuple(entry.name for entry in fields(EpochRow))
-    rows = ([("" if cell is None else str(cell)) for cell in astuple(row)] for row in history)
+    rows = (
+        [("" if cell is None else str(cell)) for cell in astuple(row)] for row in learned.history
+    )
     write_csv(run / "history.csv", header, rows)
-    metrics: dict[str, Any] = {"categories": manifest.labels}
+    _draw_history(learned, run / "history.png")
+    metrics: dict[str, Any] = {"categories": categories}
     for side, scores in evaluations.items():
         metrics[side] = scores.as_dict() if scores else None
+    metrics["calibration"] = asdict(learned.calibration) | {
+        side: _calibration(learned.logits[side], parts[side].labels, learned.calibration)
+        for side, scores in evaluations.items()
+        if scores
+    }
     write_json(run / "metrics.json", metrics)
+
+
+def _draw_history(learned: Learned, path: Path) -> None:
+    def lines(stage: str) -> dict[str, list[float]]:
+        rows = [row for row in learned.history if row.stage == stage]
+        training = {"training": [row.train_loss for row in rows]}
+        held_out = {"validation": [row.valid_loss for row in rows]}
+        return training | held_out if rows else {}
+
+    penalties = [row.penalty for row in learned.history if row.penalty is not None]
+    epochs, peak = (learned.plan.epochs, learned.plan.learning_rates[1]) if learned.plan else (0, 0)
+    rates = [peak * rate_share(i, CURVE_POINTS) for i in range(CURVE_POINTS)]
+    draw_history(penalties, lines("head"), lines("fine_tune"), rates, epochs, path)
+
+
+def _calibration(
+    logits: NDArray[np.float32], labels: NDArray[np.integer], calibration: Calibration
+) -> dict[str, Any]:
+    """Return what the temperature did on one side, with the number of pictures behind it."""
+    before, after = softmax(logits), softmax(logits, calibration.temperature)
+    return {
+        "pictures": len(labels),
+        "log_loss": {"before": log_loss(before, labels), "after": log_loss(after, labels)},
+        "calibration_error": {
+            "before": calibration_error(before, labels),
+            "after": calibration_error(after, labels),
+        },
+    }
 
 
 def _publish(workspace: Workspace, run: Path, checks: Mapping[str, Any]) -> None:
@@ -263,17 +243,18 @@ def _publish(workspace: Workspace, run: Path, checks: Mapping[str, Any]) -> None
 
 
 @contextmanager
-def _tidy(run: Path) -> Iterator[None]:
+def _tidy(run: Path, checkpoints: Checkpoints) -> Iterator[None]:
     """Leave no half-written run behind a failure; name a full disk as such.
 
-    An interruption is no failure: its checkpoints stay.
+    An interruption is no failure, and what was learned in epochs stays anyway.
     """
     try:
         yield
     except Exception as error:
         # TensorFlow and HDF5 hide it behind errors of their own.
         full = shutil.disk_usage(run).free < NEARLY_FULL or os.strerror(errno.ENOSPC) in str(error)
-        shutil.rmtree(run, ignore_errors=True)
+        if checkpoints.progress() is None:
+            shutil.rmtree(run, ignore_errors=True)
         if full:
             raise MachineError(
                 f"The disk is full: {run.parent}. Free some space and start again; the published "

@@ -15,7 +15,7 @@ from retrain.data.sources import open_data
 from retrain.data.split import assign, group_pattern
 from retrain.errors import DataError
 from retrain.progress import Reporter, counted
-from retrain.train.stages import Labelled
+from retrain.train.labelled import Labelled
 from retrain.workspace import Workspace
 
 FEW_PICTURES = 20  # a category; retrain.py warned below it too

@@ -49,24 +49,17 @@ def freeze_variables(function: Any) -> Any:
     return convert_variables_to_constants_v2(function.get_concrete_function())
 
 
-def softmax(logits: NDArray[np.float32], temperature: float = 1.0) -> NDArray[np.float32]:
-    """Return probabilities float32 [n, k] of logits [n, k]."""
-    scaled = logits / temperature
-    powers = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
-
-
-def predict_probabilities(
+def predict_logits(
     forward: Forward,
     paths: Sequence[Path],
     rules: PixelRules,
     advance: Callable[[int], None] = lambda _: None,
 ) -> NDArray[np.float32]:
     """Return float32 [n, k] for a model that ends in logits; `advance` hears each batch's size."""
-    probabilities = np.empty((len(paths), forward.width), np.float32)
+    logits = np.empty((len(paths), forward.width), np.float32)
     done = 0
     for pixels in pixel_batches(paths, rules, BATCH):
-        probabilities[done : done + len(pixels)] = softmax(forward(pixels))
+        logits[done : done + len(pixels)] = forward(pixels)
         done += len(pixels)
         advance(len(pixels))
-    return probabilities
+    return logits

@@ -1,26 +1,194 @@
-"""Random views of training pictures, the same for the same seed, epoch and picture."""
+"""Random views of training pictures, the same for the same seed, epoch and picture.
+
+What varies and how far is fastai's `aug_transforms` in spirit: a random part of the picture,
+mirrored, turned, zoomed, seen from aside, in another light; where a view reaches beyond the picture
+it is continued as in a mirror. Strong augmentation also covers a part and blends pictures.
+"""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from retrain.config import FineTuneConfig
-from retrain.data.images import View
+from retrain.config import Augment, AugmentConfig
+from retrain.data.images import PixelRules, Pixels, decode, fit_pixels
 
 RATIOS = (3 / 4, 4 / 3)  # of a crop against the picture's own shape (Szegedy et al. 2015)
+SHARE = 0.75  # of the views that are turned; as many, drawn anew, are warped, and lit otherwise
+ERASED_AREAS = (0.02, 0.2)  # of a view (Zhong et al. 2017)
+MIXUP_ALPHA = 0.4  # of the beta distribution that MixUp draws its weight from (Zhang et al. 2017)
 
 
-def random_view(seed: int, epoch: int, sha256: str, config: FineTuneConfig) -> View:
-    """Return a random resized crop, perhaps mirrored.
+@dataclass(frozen=True)
+class Strength:
+    """How far each kind of variation goes; 0 (crop_area: 1) leaves it out.
+
+    crop_area: smallest share of a picture that a random crop keeps.
+    flip: probability of a mirrored view.
+    rotate: degrees, to both sides.
+    zoom: the view may be this much larger or smaller; .1 is 10 %.
+    warp: how far a corner may move, as a share of half a side.
+    light: change of brightness and of contrast, as a share.
+    erase: probability that a rectangle is covered.
+    mix: probability that a batch is blended by MixUp or CutMix.
+    """
+
+    crop_area: float = 1.0
+    flip: float = 0.0
+    rotate: float = 0.0
+    zoom: float = 0.0
+    warp: float = 0.0
+    light: float = 0.0
+    erase: float = 0.0
+    mix: float = 0.0
+
+
+STRENGTHS: dict[Augment, Strength] = {
+    "none": Strength(),
+    "light": Strength(crop_area=0.5, flip=0.5),
+    "standard": Strength(crop_area=0.5, flip=0.5, rotate=10.0, zoom=0.1, warp=0.2, light=0.2),
+    "strong": Strength(
+        crop_area=0.35, flip=0.5, rotate=15.0, zoom=0.2, warp=0.3, light=0.4, erase=0.25, mix=0.5
+    ),
+}
+
+
+def strength(config: AugmentConfig) -> Strength:
+    """Return what a configuration asks for: its strength without what is switched off."""
+    chosen = STRENGTHS[config.strength]
+    still = Strength()
+    kinds = {"crop_area": config.crop} | {
+        kind: getattr(config, kind)
+        for kind in ("flip", "rotate", "zoom", "warp", "light", "erase", "mix")
+    }
+    return Strength(**{kind: getattr(chosen if on else still, kind) for kind, on in kinds.items()})
+
+
+def random_view(
+    content: bytes, rules: PixelRules, how: Strength, seed: int, epoch: int, sha256: str
+) -> Pixels:
+    """Return a random view of a picture file, uint8 [size, size, 3].
 
     Stateless: the numbers come from (seed, epoch, picture) alone, so an interrupted training
     sees what an uninterrupted one would have seen.
+
+    Raises:
+        BadPicture: the content is no picture that can be decoded to its end.
     """
     rng = np.random.default_rng((seed, epoch, int(sha256[:16], 16)))
-    area = rng.uniform(config.crop_area, 1.0)
+    image = decode(content, 2 * rules.size)
+    pixels = fit_pixels(image, rules, random_box(rng, how.crop_area))
+    if rng.random() < how.flip:
+        pixels = pixels[:, ::-1]
+    if rng.random() < SHARE and (how.rotate or how.zoom or how.warp):
+        pixels = _seen_through(pixels, random_corners(rng, how))
+    if rng.random() < SHARE and how.light:
+        pixels = _lit(pixels, rng, how.light)
+    if rng.random() < how.erase:
+        pixels = _covered(pixels, rng)
+    return np.ascontiguousarray(pixels)
+
+
+def random_box(rng: np.random.Generator, smallest: float) -> tuple[float, float, float, float]:
+    """Return left, upper, right, lower of a random crop, as shares (0..1) of the picture."""
+    area = rng.uniform(smallest, 1.0)
     stretch = math.sqrt(math.exp(rng.uniform(math.log(RATIOS[0]), math.log(RATIOS[1]))))
+    if smallest == 1.0:
+        return (0.0, 0.0, 1.0, 1.0)
     side = math.sqrt(area)
     width, height = min(1.0, side * stretch), min(1.0, side / stretch)
     left, upper = rng.uniform(0.0, 1.0 - width), rng.uniform(0.0, 1.0 - height)
-    flip = bool(config.flip and rng.random() < 0.5)
-    return View((left, upper, left + width, upper + height), flip)
+    return (left, upper, left + width, upper + height)
+
+
+def random_corners(rng: np.random.Generator, how: Strength) -> NDArray[np.float64]:
+    """Return where the corners of a view lie in the picture, turned, zoomed and warped.
+
+    Returns:
+        float [4, 2]: x and y in half sides from the centre, upper left first, clockwise; the
+        picture itself has its corners at -1 and 1.
+    """
+    corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+    corners += rng.uniform(-how.warp, how.warp, (4, 2)) / 2
+    corners *= math.exp(rng.uniform(-1, 1) * math.log1p(how.zoom))
+    angle = math.radians(rng.uniform(-how.rotate, how.rotate))
+    turn = [[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]
+    return np.asarray(corners @ np.array(turn))
+
+
+def _seen_through(pixels: Pixels, corners: NDArray[np.float64]) -> Pixels:
+    """Show what lies between four corners, beyond the picture its reflection."""
+    size = len(pixels)
+    beyond = min(size - 1, math.ceil(max(0.0, np.abs(corners).max() - 1) * size / 2) + 1)
+    wide = np.pad(pixels, ((beyond, beyond), (beyond, beyond), (0, 0)), mode="reflect")
+    source = (corners + 1) * size / 2 + beyond
+    view = np.array([[0, 0], [size, 0], [size, size], [0, size]], np.float64)
+    image = Image.fromarray(wide).transform(
+        (size, size),
+        Image.Transform.PERSPECTIVE,
+        _homography(view, source),
+        Image.Resampling.BILINEAR,
+    )
+    return np.asarray(image)
+
+
+def _homography(start: NDArray[np.float64], end: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return Pillow's eight numbers of the perspective that maps four points onto four."""
+    rows, values = [], []
+    for (x, y), (u, v) in zip(start, end, strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        values += [u, v]
+    return tuple(np.linalg.solve(np.array(rows), np.array(values)))
+
+
+def _lit(pixels: Pixels, rng: np.random.Generator, most: float) -> Pixels:
+    """Change contrast around mid-grey, and brightness."""
+    contrast = math.exp(rng.uniform(-1, 1) * math.log1p(most))
+    brightness = rng.uniform(-most, most) * 127.5
+    table = (np.arange(256) - 127.5) * contrast + 127.5 + brightness
+    return np.asarray(np.clip(np.rint(table), 0, 255).astype(np.uint8)[pixels])
+
+
+def _covered(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Cover a random rectangle with noise."""
+    size = len(pixels)
+    area, shape = rng.uniform(*ERASED_AREAS), math.exp(rng.uniform(-1.0, 1.0))
+    width = min(size, max(1, round(size * math.sqrt(area * shape))))
+    height = min(size, max(1, round(size * math.sqrt(area / shape))))
+    left, upper = rng.integers(0, size - width + 1), rng.integers(0, size - height + 1)
+    pixels = pixels.copy()
+    pixels[upper : upper + height, left : left + width] = rng.integers(
+        0, 256, (height, width, 3), np.uint8
+    )
+    return pixels
+
+
+def mixed(
+    pixels: Pixels, targets: NDArray[np.float32], rng: np.random.Generator
+) -> tuple[Pixels, NDArray[np.float32]]:
+    """Blend each picture of a batch with its neighbour, by MixUp or by CutMix.
+
+    Args:
+        pixels: uint8 [n, size, size, 3].
+        targets: float32 [n, k], rows sum to 1.
+        rng: decides how.
+
+    Returns:
+        The same, blended; targets in the proportion of the pixels.
+    """
+    others, other_targets = np.roll(pixels, 1, axis=0), np.roll(targets, 1, axis=0)
+    if rng.random() < 0.5:
+        weight = rng.beta(MIXUP_ALPHA, MIXUP_ALPHA)
+        blend = pixels * np.float32(weight) + others * np.float32(1 - weight)
+        pixels = np.rint(blend).astype(np.uint8)
+    else:  # CutMix (Yun et al. 2019): a rectangle of the neighbour
+        size = pixels.shape[1]
+        side = round(size * math.sqrt(rng.uniform(0.0, 1.0)))
+        left, upper = rng.integers(0, size - side + 1, 2)
+        pixels = pixels.copy()
+        window = (slice(None), slice(upper, upper + side), slice(left, left + side))
+        pixels[window] = others[window]
+        weight = 1 - (side / size) ** 2
+    return pixels, (weight * targets + (1 - weight) * other_targets).astype(np.float32)

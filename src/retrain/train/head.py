@@ -6,62 +6,133 @@ rate and no number of epochs, only the strength of the L2 penalty, which validat
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
 from retrain.config import HeadConfig
-from retrain.metrics import error_rate, log_loss
+from retrain.data.split import position
+from retrain.metrics import error_rate, log_loss, macro_f1, softmax
 from retrain.progress import Reporter
+from retrain.train.calibration import Calibration, calibrated_loss, fit_temperature
 
 Array = NDArray[np.float32]
 
 ROWS_AT_ONCE = 4096  # of features in float64
-COLUMNS = ("penalty", "train loss", "valid loss", "error rate", "time")
+COLUMNS = ("penalty", "train loss", "judged loss", "valid loss", "error rate", "time")
 
 
 @dataclass(frozen=True)
 class Head:
-    """A linear head. kernel: float32 [d, k]. bias: float32 [k]. penalty: the chosen one."""
+    """A linear head and what it is worth.
+
+    kernel: float32 [d, k]. bias: float32 [k]. penalty: of its fit. valid_loss, error_rate,
+    macro_f1: on validation data, NaN where there is none; the loss at the temperature that suits
+    these pictures. judged_loss: on the pictures that choose penalty and temperature.
+    """
 
     kernel: Array
     bias: Array
     penalty: float
+    calibration: Calibration
     train_loss: float
     valid_loss: float
     error_rate: float
+    macro_f1: float
+    judged_loss: float
     seconds: float
 
-    def probabilities(self, features: Array) -> Array:
+    def logits(self, features: Array) -> Array:
         """Return float32 [n, k] for features [n, d]."""
-        return np.asarray(softmax(features @ self.kernel + self.bias, axis=1), np.float32)
+        return np.asarray(features @ self.kernel + self.bias, np.float32)
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Logits float32 [n, k] of each penalty on pictures that its head did not learn from.
+
+    source: where they come from, as metrics.json and people read it.
+    """
+
+    logits: Sequence[Array]
+    labels: NDArray[np.integer]
+    source: str
 
 
 def fit_head(
     train: tuple[Array, NDArray[np.integer]],
     valid: tuple[Array, NDArray[np.integer]],
+    keys: Sequence[str],
     categories: int,
     config: HeadConfig,
+    weights: NDArray[np.float64] | None,
     report: Reporter,
 ) -> list[Head]:
     """Fit one head per penalty, each starting from the one before.
 
+    Few pictures for validation choose badly among penalties and temperatures. Where they are
+    fewer than `config.enough_to_judge`, heads fitted on four fifths of the training pictures
+    speak about the last fifth, and these answers judge.
+
     Args:
         train: features [n, d] and labels [n]; neither is copied.
         valid: the same for validation; may be empty.
+        keys: of the training pictures; those of one key stay in one fifth.
         categories: k.
         config: the penalties.
+        weights: of a picture by its category, float [k]; None for all the same.
         report: shows a row a penalty.
     """
-    problem = _Problem(*train, categories)
     row_out = report.table(COLUMNS)
     heads: list[Head] = []
-    solution = np.zeros(problem.size)
+    start = time.monotonic()
+    path = _path(*train, categories, config, weights)
+    judges = _judges(path, train, valid, keys, categories, config, weights)
+    seconds = (time.monotonic() - start) / len(path)
+    for (kernel, bias), penalty, judged in zip(path, config.strengths, judges.logits, strict=True):
+        temperature = fit_temperature(judged, judges.labels)
+        on_train = softmax(train[0] @ kernel + bias, temperature)
+        on_valid = valid[0] @ kernel + bias
+        heads.append(
+            Head(
+                kernel,
+                bias,
+                penalty,
+                Calibration(temperature, judges.source, len(judges.labels)),
+                train_loss=log_loss(on_train, train[1]),
+                valid_loss=calibrated_loss(on_valid, valid[1]),
+                error_rate=error_rate(on_valid, valid[1]),
+                macro_f1=macro_f1(on_valid, valid[1]),
+                judged_loss=log_loss(softmax(judged, temperature), judges.labels),
+                seconds=seconds,
+            )
+        )
+        row_out(_cells(heads[-1]))
+    return heads
+
+
+def best_head(heads: list[Head]) -> Head:
+    """Return the head of the lowest judged loss; the middle one if nothing could judge."""
+    if any(math.isnan(head.judged_loss) for head in heads):
+        return heads[len(heads) // 2]
+    return min(heads, key=lambda head: head.judged_loss)
+
+
+def _path(
+    features: Array,
+    labels: NDArray[np.integer],
+    categories: int,
+    config: HeadConfig,
+    weights: NDArray[np.float64] | None,
+) -> list[tuple[Array, Array]]:
+    """Return kernel and bias for each penalty."""
+    problem = _Problem(features, labels, categories, weights)
+    solution, found = np.zeros(problem.size), []
     for penalty in config.strengths:
-        start = time.monotonic()
         solution = minimize(
             problem.loss_and_gradient,
             solution,
@@ -70,36 +141,70 @@ def fit_head(
             method="L-BFGS-B",
             options={"maxiter": config.iterations},
         ).x
-        kernel, bias = problem.unscaled(solution)
-        unscored = Head(kernel, bias, penalty, np.nan, np.nan, np.nan, 0.0)
-        on_valid = unscored.probabilities(valid[0])
-        heads.append(
-            Head(
-                kernel,
-                bias,
-                penalty,
-                train_loss=log_loss(unscored.probabilities(train[0]), train[1]),
-                valid_loss=log_loss(on_valid, valid[1]),
-                error_rate=error_rate(on_valid, valid[1]),
-                seconds=time.monotonic() - start,
-            )
-        )
-        row_out(_cells(heads[-1]))
-    return heads
+        found.append(problem.unscaled(solution))
+    return found
 
 
-def best_head(heads: list[Head]) -> Head:
-    """Return the head with the lowest validation loss; the middle one if there was no such data."""
-    if any(math.isnan(head.valid_loss) for head in heads):
-        return heads[len(heads) // 2]
-    return min(heads, key=lambda head: head.valid_loss)
+def _judges(
+    path: list[tuple[Array, Array]],
+    train: tuple[Array, NDArray[np.integer]],
+    valid: tuple[Array, NDArray[np.integer]],
+    keys: Sequence[str],
+    categories: int,
+    config: HeadConfig,
+    weights: NDArray[np.float64] | None,
+) -> Judges:
+    features, labels = train
+    fold = folds(keys, labels, config.folds)
+    seen = fold >= 0
+    if len(valid[1]) >= config.enough_to_judge or not seen.any():
+        logits = [np.asarray(valid[0] @ kernel + bias, np.float32) for kernel, bias in path]
+        return Judges(logits, valid[1], "validation")
+    crossed = [np.empty((len(labels), categories), np.float32) for _ in path]
+    for number in np.unique(fold[seen]):
+        out = fold == number
+        partial = _path(features[~out], labels[~out], categories, config, weights)
+        for answers, (kernel, bias) in zip(crossed, partial, strict=True):
+            answers[out] = features[out] @ kernel + bias
+    return Judges([a[seen] for a in crossed], labels[seen], "training, cross-fitted")
+
+
+def folds(keys: Sequence[str], labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
+    """Deal the keys of each category out to folds, in the order of their hashes.
+
+    Args:
+        keys: pictures of one key go to one fold.
+        labels: int [n]; a key counts for the first category it is seen with.
+        count: of folds.
+
+    Returns:
+        int [n], the fold of each picture; -1 where a category has a single key, which no head
+        could name that did not learn from it.
+    """
+    members: dict[int, list[str]] = {}
+    for key, label in zip(keys, labels.tolist(), strict=True):
+        members.setdefault(label, []).append(key)
+    dealt: dict[str, int] = {}
+    for own in members.values():
+        fresh = sorted({key for key in own if key not in dealt}, key=position)
+        alone = len(set(own)) == 1
+        dealt |= {key: -1 if alone else i % count for i, key in enumerate(fresh)}
+    return np.array([dealt[key] for key in keys], np.int64)
 
 
 class _Problem:
     """The regression on standardised features, without ever standardising a copy of them."""
 
-    def __init__(self, features: Array, labels: NDArray[np.integer], categories: int) -> None:
+    def __init__(
+        self,
+        features: Array,
+        labels: NDArray[np.integer],
+        categories: int,
+        weights: NDArray[np.float64] | None = None,
+    ) -> None:
         self.features, self.labels, self.categories = features, labels, categories
+        each = np.ones(len(labels)) if weights is None else weights[labels]
+        self.weights = each / each.sum()
         self.mean = features.mean(axis=0, dtype=np.float64)
         deviation = _deviation(features, self.mean)
         self.scale = 1.0 / np.maximum(deviation, 1e-6 + 1e-3 * deviation.mean())
@@ -114,16 +219,18 @@ class _Problem:
     def loss_and_gradient(
         self, solution: NDArray[np.float64], penalty: float
     ) -> tuple[float, NDArray[np.float64]]:
-        """Return mean cross-entropy + penalty / 2 * |kernel|^2, and its gradient."""
+        """Return weighted mean cross-entropy + penalty / 2 * |kernel|^2, and its gradient."""
         kernel, _ = self._parts(solution)
         raw_kernel, raw_bias = self.unscaled(solution)
         logits = (self.features @ raw_kernel + raw_bias).astype(np.float64)
         log_probabilities = log_softmax(logits, axis=1)
-        count, rows = len(self.labels), np.arange(len(self.labels))
-        loss = -log_probabilities[rows, self.labels].mean() + penalty / 2 * np.sum(kernel**2)
+        rows = np.arange(len(self.labels))
+        loss = penalty / 2 * np.sum(kernel**2) - (
+            self.weights @ log_probabilities[rows, self.labels]
+        )
         residual = np.exp(log_probabilities)
         residual[rows, self.labels] -= 1.0
-        residual /= count
+        residual *= self.weights[:, None]
         total = residual.sum(axis=0)
         raw = self.features.T @ residual.astype(np.float32) - np.outer(self.mean, total)
         gradient = raw * self.scale[:, None] + penalty * kernel
@@ -148,6 +255,7 @@ def _cells(head: Head) -> list[str]:
     return [
         f"{head.penalty:g}",
         f"{head.train_loss:.4f}",
+        f"{head.judged_loss:.4f}",
         f"{head.valid_loss:.4f}",
         f"{head.error_rate:.4f}",
         f"{head.seconds:.1f} s",

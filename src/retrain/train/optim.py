@@ -1,59 +1,186 @@
 """The optimiser and the training step of fine-tuning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from keras import ops
+from numpy.typing import NDArray
 
 from retrain.config import FineTuneConfig
+from retrain.model.backbones import Backbone
+from retrain.model.build import layer_groups
+from retrain.train.schedules import group_rates, momentum, rate_share
 
-WARM_UP = 0.1  # share of the steps in which the learning rate rises
+BETA_2, EPSILON = 0.99, 1e-5  # fastai's, for trainings of few steps
+NOT_DECAYED = ("bias", "gamma", "beta")
 
 Step = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def make_optimizer(config: FineTuneConfig, steps: int, policy: str) -> keras.optimizers.Optimizer:
-    """Return AdamW (Loshchilov & Hutter 2019): warm-up, then cosine to zero over `steps`.
+@keras.saving.register_keras_serializable("retrain")
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """The learning rate of one cycle. peak: its highest value. steps: of the whole training."""
 
-    No decay on biases and on BatchNorm. Under "mixed_float16" gradients smaller than float16 can
-    hold would vanish, so the loss is scaled there (Micikevicius et al. 2018).
+    def __init__(self, peak: float, steps: int) -> None:
+        self.peak, self.steps = peak, steps
+        self._rates = [peak * rate_share(step, steps) for step in range(steps)]
+
+    def __call__(self, step: Any) -> Any:
+        """Return the rate at a step; what comes after the last is as the last."""
+        return _at(self._rates, step)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, for Keras to save."""
+        return {"peak": self.peak, "steps": self.steps}
+
+
+@keras.saving.register_keras_serializable("retrain")
+class OneCycleAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
+    """AdamW (Loshchilov & Hutter 2019) over one cycle, with a learning rate for each layer.
+
+    Keras' own knows one rate for all variables, and so one decay, and a momentum that stays.
     """
-    warm_up = max(1, round(steps * WARM_UP))
-    rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=config.learning_rate / 10,
-        decay_steps=max(1, steps - warm_up),
-        warmup_target=config.learning_rate,
-        warmup_steps=warm_up,
-    )
-    optimizer = keras.optimizers.AdamW(
-        learning_rate=rate,
-        weight_decay=config.weight_decay,
+
+    def __init__(
+        self,
+        rates: Mapping[str, float],
+        steps: int,
+        weight_decay: float,
+        **others: Any,
+    ) -> None:
+        """Prepare; the optimiser is built for its variables by `build`.
+
+        Args:
+            rates: peak rate by layer name; a layer that is not named does not move.
+            steps: of the whole training.
+            weight_decay: share of a weight that a step takes away, times the layer's rate;
+                biases and BatchNorm keep all.
+            others: as for `keras.optimizers.Optimizer`.
+        """
+        others.setdefault("learning_rate", OneCycle(max(rates.values()), steps))
+        others |= {"beta_2": BETA_2, "epsilon": EPSILON}
+        super().__init__(weight_decay=weight_decay, **others)
+        self.rates, self.steps = dict(rates), steps
+        self._momenta = [momentum(step, steps) for step in range(steps)]
+        self._shares: list[float] = []
+        self._decays: list[float] = []
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Make the moments of these variables, and look up their rates."""
+        super().build(variables)
+        highest = max(self.rates.values())
+        self._shares = [self.rates.get(v.path.split("/")[0], 0.0) / highest for v in variables]
+        self._decays = [0.0 if v.name in NOT_DECAYED else self.weight_decay for v in variables]
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Move one variable, against its gradient and towards zero."""
+        index = self._get_variable_index(variable)
+        first, second = self._momentums[index], self._velocities[index]
+        kind = variable.dtype
+        rate = ops.cast(learning_rate, kind) * self._shares[index]
+        gradient = ops.cast(gradient, kind)
+        count = ops.cast(self.iterations + 1, kind)
+        beta_1 = ops.cast(_at(self._momenta, self.iterations), kind)
+        self.assign_add(first, (gradient - first) * (1 - beta_1))
+        self.assign_add(second, (ops.square(gradient) - second) * (1 - self.beta_2))
+        mean = first / (1 - ops.power(beta_1, count))
+        deviation = ops.sqrt(second / (1 - ops.power(ops.cast(self.beta_2, kind), count)))
+        towards_zero = self._decays[index] * ops.convert_to_tensor(variable)
+        self.assign_sub(variable, rate * (mean / (deviation + self.epsilon) + towards_zero))
+
+    def _apply_weight_decay(self, variables: Any) -> None:
+        """Leave it to `update_step`: Keras would decay all layers at one rate."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments, for Keras to save."""
+        config = super().get_config()
+        for fixed in ("beta_1", "beta_2", "epsilon", "amsgrad"):
+            del config[fixed]
+        return {**config, "rates": self.rates, "steps": self.steps}
+
+
+def _at(values: Sequence[float], step: Any) -> Any:
+    last = len(values) - 1
+    index = ops.minimum(ops.cast(step, "int32"), last)
+    return ops.take(ops.convert_to_tensor(values, "float32"), index)
+
+
+def make_optimizer(
+    config: FineTuneConfig,
+    learning_rates: tuple[float, float],
+    model: keras.Model,
+    backbone: Backbone,
+    steps: int,
+    schedule: keras.optimizers.schedules.LearningRateSchedule | None = None,
+) -> keras.optimizers.Optimizer:
+    """Return the optimiser of a model whose last layer groups are free.
+
+    Under "mixed_float16" gradients smaller than float16 can hold would vanish, so the loss is
+    scaled there (Micikevicius et al. 2018).
+
+    Args:
+        config: groups, decay, clipping.
+        learning_rates: peaks of the first free group and of the head, geometric in between.
+        model: uint8 pixels to logits.
+        backbone: its row of the table.
+        steps: of the whole training.
+        schedule: of the head's learning rate; the default is one cycle.
+    """
+    groups = layer_groups(model, backbone)[-config.groups :]
+    peaks = group_rates(*learning_rates, len(groups))
+    rates = {layer.name: peak for group, peak in zip(groups, peaks, strict=True) for layer in group}
+    optimizer = OneCycleAdamW(
+        rates,
+        steps,
+        config.weight_decay,
+        learning_rate=schedule or OneCycle(max(peaks), steps),
         global_clipnorm=config.clip_norm,
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    if policy == "mixed_float16":
+    if model.dtype_policy.name == "mixed_float16":
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
 
 
-def make_step(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Step:
-    """Return one training step: (uint8 pixels [n, s, s, 3], int labels [n]) -> mean loss.
+def make_step(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    smoothing: float = 0.0,
+    weights: NDArray[np.float64] | None = None,
+) -> Step:
+    """Return one training step: (uint8 pixels [n, s, s, 3], float32 targets [n, k]) -> mean loss.
 
     Compiled once for batches of any size; `train_on_batch` would compile anew for the last one.
+
+    Args:
+        model: uint8 pixels to logits.
+        optimizer: for its trainable variables.
+        smoothing: share of each target that is spread over all categories (Szegedy et al. 2016).
+        weights: of a picture by its category, float [k]; a blended one weighs as its parts do.
     """
     if model.dtype_policy.name == "mixed_float16" and not isinstance(
         optimizer, keras.optimizers.LossScaleOptimizer
     ):
         raise AssertionError("mixed_float16 without loss scaling loses small gradients")
     optimizer.build(model.trainable_variables)
-    loss_function = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss_function = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=smoothing
+    )
 
-    def step(pixels: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    each = None if weights is None else tf.constant(weights[:, None], tf.float32)
+
+    def step(pixels: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        counts = None if each is None else tf.squeeze(targets @ each, axis=1)
         with tf.GradientTape() as tape:
-            loss = loss_function(labels, model(pixels, training=True))
+            loss = loss_function(targets, model(pixels, training=True), counts)
             scaled = optimizer.scale_loss(loss)
         optimizer.apply(tape.gradient(scaled, model.trainable_variables))
         return loss
 
-    signature = [tf.TensorSpec(model.input_shape, tf.uint8), tf.TensorSpec([None], tf.int64)]
+    signature = [
+        tf.TensorSpec(model.input_shape, tf.uint8),
+        tf.TensorSpec(model.output_shape, tf.float32),
+    ]
     return tf.function(step, signature)  # type: ignore[no-any-return]

@@ -1,0 +1,75 @@
+"""`retrain lr-find`: which learning rate suits these pictures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from retrain.cli.options import (
+    PATH,
+    augment_options,
+    json_option,
+    output_option,
+    picture_options,
+    train_config,
+    tuning_options,
+)
+
+WIDTH, HEIGHT = 60, 15  # of the plot, in characters
+
+
+@click.command("lr-find")
+@click.argument("tf_files", type=PATH)
+@picture_options
+@tuning_options
+@augment_options
+@output_option("lr-find.png")
+@json_option
+def command(tf_files: Path, output: Path | None, as_json: bool, **settings: Any) -> None:
+    """Train for moments at ever higher learning rates, and show where the loss falls.
+
+    Nothing is trained. The rate is the head's; `--lr` takes it, or `--find-lr` in train does this
+    by itself.
+
+    Example: retrain lr-find tf_files --batch 16
+    """
+    from retrain.cli.console import Terminal
+    from retrain.jobs.lr_find import lr_find
+
+    found = lr_find(tf_files, train_config(settings), output, Terminal())
+    suggestions = found.sweep.suggestions()
+    if as_json:
+        values = {
+            "suggestions": suggestions,
+            "rates": found.sweep.rates,
+            "losses": found.sweep.losses,
+            "plot": str(found.path),
+        }
+        click.echo(json.dumps(values, indent=2))
+        return
+    _plot(found.sweep.rates, found.sweep.losses)
+    for name, rate in suggestions.items():
+        click.echo(f"{name:12}{rate:.1e}")
+    if not suggestions:
+        click.echo("No suggestion: the loss did not fall.")
+    click.echo(f"Plot: {found.path}")
+
+
+def _plot(rates: tuple[float, ...], losses: tuple[float, ...]) -> None:
+    """Draw the loss over the rate's exponent."""
+    import math
+
+    import plotille
+
+    figure = plotille.Figure()
+    figure.width, figure.height = WIDTH, HEIGHT
+    figure.x_label, figure.y_label = "log10(rate)", "loss"
+    figure.register_label_formatter(float, _label)
+    figure.plot([math.log10(rate) for rate in rates], losses)
+    click.echo(figure.show())
+
+
+def _label(value: float, chars: int, **_: Any) -> str:
+    """Write an axis' number, as plotille asks for it."""
+    return f"{value:{chars}.2f}"

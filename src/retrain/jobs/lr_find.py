@@ -1,0 +1,72 @@
+"""The learning rate finder as a job: the head first, then a sweep over the whole network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from retrain.config import TrainConfig
+from retrain.data.images import PixelRules
+from retrain.features import bottlenecks, seconds_per_picture
+from retrain.jobs.training_data import read_training_data
+from retrain.model.backbones import input_size
+from retrain.model.build import add_head, build_backbone
+from retrain.model.devices import gpus
+from retrain.model.predict import Forward
+from retrain.model.weights import choose, obtain
+from retrain.plots import draw_sweep
+from retrain.progress import Reporter, duration
+from retrain.train.balance import category_weights
+from retrain.train.lr_finder import Sweep
+from retrain.train.stages import Tuning, train_head
+from retrain.workspace import Workspace, atomic_writer, machine_errors
+
+
+@dataclass(frozen=True)
+class Found:
+    """A sweep and where its plot is."""
+
+    sweep: Sweep
+    path: Path
+
+
+def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Reporter) -> Found:
+    """Sweep the learning rate of fine-tuning on the pictures of a workspace; train nothing.
+
+    Args:
+        root: the workspace.
+        config: as for a training; the sweep keeps the proportion of its learning rates.
+        output: PNG to write; None for `lr-find.png` in the workspace.
+        report: hears what happens.
+
+    Raises:
+        DataError, WeightsError, MachineError, UsageError: see `errors.py`.
+    """
+    workspace = Workspace(root.absolute())
+    path = output or workspace.root / "lr-find.png"
+    with workspace.lock():
+        keras.utils.set_random_seed(config.seed)
+        backbone, reason = choose(config.backbone.name, config.backbone.weights, bool(gpus()))
+        rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
+        report.say(f"Backbone: {backbone.name} at {rules.size} px ({reason}).")
+        data = read_training_data(workspace, rules, config.split.group_by, report)
+        network = build_backbone(
+            backbone, rules.size, obtain(backbone, config.backbone.weights, report.say)
+        )
+        forward = Forward(network, constant=True)
+        features = bottlenecks(
+            data.pictures, network, forward, rules, workspace.bottlenecks, report
+        )
+    parts = data.by_side(features)
+    train, count = parts["train"], len(data.categories)
+    weights = category_weights(train.labels, count, config.balance)
+    head, _ = train_head(train, parts["validation"], count, config.head, weights, report)
+    tuning = Tuning(
+        add_head(network, head.kernel, head.bias), backbone, train, rules, config, weights
+    )
+    cost = tuning.sweep_cost(seconds_per_picture(forward, rules.size))
+    report.say(f"Sweep: about {duration(cost)}.")
+    found = tuning.sweep(tuning.copy(), report)
+    with machine_errors(path.parent), atomic_writer(path) as part:
+        draw_sweep(found.rates, found.losses, found.suggestions(), part)
+    return Found(found, path)

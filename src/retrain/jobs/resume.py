@@ -1,0 +1,98 @@
+"""Whether a training goes on where an interrupted one stopped, or starts over, and why."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, astuple
+from pathlib import Path
+from typing import Any
+
+from retrain.config import TrainConfig
+from retrain.jobs.training_data import TrainingData
+from retrain.model.backbones import Backbone
+from retrain.model.weights import Weights
+from retrain.progress import Reporter, counted
+from retrain.version import VERSION
+from retrain.workspace import ENCODE_ERRORS, SPLIT, Workspace, write_csv, write_json, write_split
+
+CHECKPOINTS = "checkpoints"  # in a run, while it is not finished
+IDENTITY = "training.json"  # there: what a training must have in common with it to go on
+CONFIG = "config.json"
+
+
+def begin(
+    workspace: Workspace,
+    data: TrainingData,
+    config: TrainConfig,
+    backbone: Backbone,
+    weights: Weights,
+    fresh: bool,
+    report: Reporter,
+) -> Path:
+    """Return the run to work in: the interrupted one if all is as it was, else a new one.
+
+    Args:
+        workspace: locked.
+        data: the pictures as they are now.
+        config: the options as they are now.
+        backbone: as chosen now.
+        weights: that it starts from.
+        fresh: start over in any case.
+        report: hears which it is.
+    """
+    identity = {
+        "retrain": VERSION,
+        "backbone": backbone.name,
+        "weights": weights.sha256,
+        "pictures": data.fingerprint(),
+        "options": json.loads(json.dumps(asdict(config))),
+    }
+    run = workspace.unfinished_run()
+    if run and not fresh:
+        changes = list(_changes(run, identity, data))
+        if not changes:
+            report.say(f"Going on with the interrupted training {run.name} (--fresh starts over).")
+            return run
+        report.say(f"Starting over, not going on with {run.name}: {'; '.join(changes)}.")
+    run = workspace.new_run(backbone.name)
+    write_split(run, data.pictures, data.sides, data.previous)
+    write_csv(run / "skipped.csv", ("path", "reason"), (astuple(bad) for bad in data.skipped))
+    write_json(run / CONFIG, asdict(config))
+    (run / CHECKPOINTS).mkdir()
+    write_json(run / CHECKPOINTS / IDENTITY, identity)
+    return run
+
+
+def _changes(run: Path, now: Mapping[str, Any], data: TrainingData) -> Iterator[str]:
+    """Yield what is different from an interrupted run, in words."""
+    try:
+        before = json.loads((run / CHECKPOINTS / IDENTITY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        yield "it was interrupted before it began"
+        return
+    if before["pictures"] != now["pictures"]:
+        yield _picture_changes(run, data)
+    then, options = _flat(before), _flat(now)
+    for name in sorted(then.keys() | options.keys()):
+        if name != "pictures" and then.get(name) != options.get(name):
+            yield f"{name} was {then.get(name)}, is {options.get(name)}"
+
+
+def _picture_changes(run: Path, data: TrainingData) -> str:
+    with (run / SPLIT).open(encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file:
+        then = {(row["path"], row["category"]) for row in csv.DictReader(file) if row["path"]}
+    now = {(picture.name, picture.category) for picture in data.pictures}
+    if then == now:
+        return "the content of pictures changed"
+    return f"{counted(len(now - then), 'picture')} came, {len(then - now)} went"
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as {"fine_tune.epochs": 8}."""
+    flat: dict[str, Any] = {}
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            flat |= _flat(inner, "" if name == "options" else f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = inner
+    return flat

@@ -1,0 +1,136 @@
+"""Pictures about trainings, as PNG files; matplotlib lives here alone."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+INK, LEARNED, HELD_OUT, RATE = "#222222", "#3b6fb6", "#c8553d", "#8a8a8a"
+DOTS_PER_INCH = 120
+CELLS_WITH_NUMBERS = 12  # categories up to which a confusion matrix shows its counts
+
+_STYLE: Any = {
+    "font.size": 9.0,
+    "axes.spines.top": False,
+    "axes.edgecolor": RATE,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10.0,
+    "legend.frameon": False,
+}
+
+
+def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
+    """Return a figure in inches with its axes; no display and no global state is needed."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure((width, height), dpi=DOTS_PER_INCH, layout="constrained")
+        FigureCanvasAgg(figure)
+        return figure, figure.subplots(1, columns)
+
+
+def draw_history(
+    penalties: Sequence[float],
+    head: Mapping[str, Sequence[float]],
+    epochs: Mapping[str, Sequence[float]],
+    rates: Sequence[float],
+    planned: int,
+    path: Path,
+) -> None:
+    """Draw how the loss fell, and where the learning rate stood.
+
+    Args:
+        penalties: of the heads that were tried.
+        head: losses of these heads, by the name of the line.
+        epochs: losses after each epoch of fine-tuning, by the name of the line; may be empty.
+        rates: learning rates, evenly over all epochs that were planned.
+        planned: epochs.
+        path: the PNG to write.
+    """
+    with mpl.rc_context(_STYLE):
+        figure, both = _figure(8.0, 3.2, 2 if epochs else 1)
+        axes = both[0] if epochs else both
+        for (name, values), colour in zip(head.items(), (LEARNED, HELD_OUT), strict=False):
+            axes.plot(penalties, values, "o-", color=colour, label=name, markersize=3)
+        axes.set(xscale="log", yscale="log", xlabel="penalty", ylabel="loss", title="Head")
+        axes.invert_xaxis()
+        axes.legend()
+        if epochs:
+            axes = both[1]
+            for (name, values), colour in zip(epochs.items(), (LEARNED, HELD_OUT), strict=False):
+                numbers = range(1, len(values) + 1)
+                axes.plot(numbers, values, "o-", color=colour, label=name, markersize=3)
+            axes.set(xlabel="epoch", ylabel="loss", title="Fine-tuning")
+            axes.set_ylim(bottom=0)
+            second = axes.twinx()
+            places = [planned * (i + 1) / len(rates) for i in range(len(rates))]
+            second.plot(places, rates, color=RATE, linewidth=1, label="learning rate")
+            second.set_ylabel("learning rate", color=RATE)
+            second.set_ylim(bottom=0)
+            lines = axes.get_lines() + second.get_lines()
+            axes.legend(lines, [line.get_label() for line in lines])
+        figure.savefig(path, format="png")
+
+
+def draw_sweep(
+    rates: Sequence[float],
+    losses: Sequence[float],
+    suggestions: Mapping[str, float],
+    path: Path,
+) -> None:
+    """Draw the loss over the learning rate of a sweep, with its suggestions."""
+    with mpl.rc_context(_STYLE):
+        figure, axes = _figure(6.0, 3.6)
+        axes.plot(rates, losses, color=LEARNED)
+        axes.set(xscale="log", xlabel="learning rate", ylabel="smoothed loss")
+        for (name, rate), mark in zip(suggestions.items(), "osD", strict=False):
+            loss = min(zip(rates, losses, strict=True), key=lambda pair: abs(pair[0] - rate))[1]
+            axes.plot([rate], [loss], mark, color=HELD_OUT, label=f"{name}: {rate:.1e}")
+        axes.legend()
+        figure.savefig(path, format="png")
+
+
+def draw_confusion(
+    confusion: Sequence[Sequence[int]] | NDArray[Any], categories: Sequence[str]
+) -> Figure:
+    """Return a figure of a confusion matrix: a row for each true category."""
+    count = len(categories)
+    side = min(12.0, 2.5 + 0.45 * count)
+    with mpl.rc_context(_STYLE):
+        figure, axes = _figure(side, side)
+        axes.imshow(confusion, cmap="Blues", vmin=0)
+        ticks = range(count)
+        axes.set_xticks(ticks, categories, rotation=90, parse_math=False)
+        axes.set_yticks(ticks, categories, parse_math=False)
+        axes.set(xlabel="guessed", ylabel="true")
+        most = max(max(row) for row in confusion)
+        if count <= CELLS_WITH_NUMBERS:
+            for i, row in enumerate(confusion):
+                for j, cell in enumerate(row):
+                    colour = "white" if 2 * cell > most else INK
+                    axes.text(j, i, str(cell), ha="center", va="center", color=colour)
+    return figure
+
+
+def draw_sheet(
+    columns: Sequence[Sequence[NDArray[Any]]], titles: Sequence[Sequence[str]], path: Path
+) -> None:
+    """Draw a contact sheet.
+
+    Args:
+        columns: pictures, uint8 [size, size, 3], as many in each column.
+        titles: a title above each.
+        path: the PNG to write.
+    """
+    count = len(columns[0])
+    with mpl.rc_context(_STYLE):
+        figure = Figure((1.7 * len(columns), 1.9 * count), dpi=DOTS_PER_INCH, layout="constrained")
+        grid = figure.subplots(count, len(columns), squeeze=False)
+        for pictures, names, line in zip(columns, titles, grid.T, strict=True):
+            for pixels, name, axes in zip(pictures, names, line, strict=True):
+                axes.imshow(pixels)
+                axes.set_title(name, parse_math=False)
+                axes.set_axis_off()
+        figure.savefig(path, format="png")

@@ -1,0 +1,118 @@
+"""What an interrupted fine-tuning goes on from: written after each epoch, each file atomically."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from retrain.workspace import atomic_writer
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One line of history.csv. For the head an epoch is one penalty, without a learning rate.
+
+    penalty: of the head. train_loss: for fine-tuning, of smoothed targets on random views.
+    valid_loss: at the temperature that suits it. learning_rate: of the head, highest in the epoch.
+    seconds: wall time, validation included.
+    """
+
+    stage: str
+    epoch: int
+    penalty: float | None
+    train_loss: float
+    valid_loss: float
+    error_rate: float
+    macro_f1: float
+    learning_rate: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was settled before the first epoch: a training that goes on keeps to it.
+
+    epochs: at most. learning_rates: peaks of the first free layer group and of the head.
+    """
+
+    epochs: int
+    learning_rates: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fine-tuning stands. best_epoch: 0 before the first was finished."""
+
+    plan: Plan
+    history: tuple[EpochRow, ...]
+    best_epoch: int
+    best_score: float
+
+    @property
+    def epoch(self) -> int:
+        """The last one that was finished."""
+        return len(self.history)
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    `state.npz` holds model, optimiser (its step is the position in the schedule) and the state of
+    Keras' random layers after the last epoch; `best.npz` the model of the best one. Shuffling and
+    views need no state: they follow from (seed, epoch, picture).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.state, self.best = folder / "state.npz", folder / "best.npz"
+
+    def save(
+        self, progress: Progress, model: keras.Model, optimizer: keras.optimizers.Optimizer
+    ) -> None:
+        """Write the state after an epoch, and the model too if this epoch is the best."""
+        weights = _values("model", model.variables)
+        if progress.best_epoch == progress.epoch > 0:
+            _write(self.best, weights)
+        told = {"progress": np.array(json.dumps(asdict(progress)))}
+        _write(self.state, weights | _values("optimizer", optimizer.variables) | told)
+
+    def load(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Progress | None:
+        """Put model and optimiser back to where they were; None if there is no checkpoint."""
+        if self.progress() is None:
+            return None
+        with np.load(self.state) as values:
+            _assign("model", model.variables, values)
+            _assign("optimizer", optimizer.variables, values)
+        return self.progress()
+
+    def progress(self) -> Progress | None:
+        """Return where the training stood; None if it was not yet planned."""
+        try:
+            with np.load(self.state) as values:
+                told = json.loads(str(values["progress"]))
+        except FileNotFoundError:
+            return None
+        plan = Plan(told["plan"]["epochs"], tuple(told["plan"]["learning_rates"]))
+        history = tuple(EpochRow(**row) for row in told["history"])
+        return Progress(plan, history, told["best_epoch"], told["best_score"])
+
+    def load_best(self, model: keras.Model) -> None:
+        """Give a model the weights of the best epoch."""
+        with np.load(self.best) as values:
+            _assign("model", model.variables, values)
+
+
+def _values(kind: str, variables: list[keras.Variable]) -> dict[str, Any]:
+    return {f"{kind}/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
+
+
+def _assign(kind: str, variables: list[keras.Variable], values: Any) -> None:
+    for i, variable in enumerate(variables):
+        variable.assign(values[f"{kind}/{i}"])
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    with atomic_writer(path) as part, part.open("wb") as file:
+        np.savez(file, **values)

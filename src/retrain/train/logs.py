@@ -1,0 +1,66 @@
+"""TensorBoard logs of a training: `tensorboard --logdir RUN/logs`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from retrain.data.images import Pixels
+from retrain.metrics import confusion_matrix
+from retrain.plots import draw_confusion
+from retrain.train.checkpoints import EpochRow
+
+SAMPLE = 16  # pictures of the first batch that are shown
+
+
+class TensorBoard:
+    """Writes a folder for each stage below `folder`."""
+
+    def __init__(
+        self, folder: Path, categories: Sequence[str], labels: NDArray[np.integer]
+    ) -> None:
+        """Open.
+
+        Args:
+            folder: of the logs.
+            categories: in the order of the outputs.
+            labels: int [n], the true categories of the validation data.
+        """
+        self._folder, self._categories, self._labels = folder, categories, labels
+        self._writers: dict[str, Any] = {}
+
+    def _writer(self, stage: str) -> Any:
+        if stage not in self._writers:
+            self._writers[stage] = tf.summary.create_file_writer(str(self._folder / stage))
+        return self._writers[stage]
+
+    def batch(self, step: int, loss: float, learning_rate: float, pixels: Pixels) -> None:
+        """Log a training step (from 1) of fine-tuning; the pictures of the first one, too."""
+        with self._writer("fine_tune").as_default(step):
+            tf.summary.scalar("batch/loss", loss)
+            tf.summary.scalar("batch/learning_rate", learning_rate)
+            if step == 1:
+                tf.summary.image("batch", pixels, max_outputs=SAMPLE)
+
+    def epoch(self, row: EpochRow, scores: NDArray[np.float32] | None = None) -> None:
+        """Log an epoch (of the head: a penalty) and its scores [n, k] on validation data."""
+        with self._writer(row.stage).as_default(row.epoch):
+            for name, value in asdict(row).items():
+                if isinstance(value, float) and np.isfinite(value):
+                    tf.summary.scalar(f"epoch/{name}", value)
+            if scores is not None and len(scores):
+                cells = confusion_matrix(self._labels, scores.argmax(axis=1), scores.shape[1])
+                figure = draw_confusion(cells, self._categories)
+                tf.summary.image("confusion", _pixels(figure)[None])
+        self._writer(row.stage).flush()
+
+
+def _pixels(figure: Figure) -> Pixels:
+    canvas: Any = figure.canvas
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]

@@ -1,0 +1,109 @@
+"""The learning rate finder: train briefly at ever higher rates and watch the loss (Smith 2017).
+
+https://arxiv.org/abs/1506.01186; the stopping rule and the suggestions are fastai's.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain.data.images import Pixels
+from retrain.progress import Reporter
+from retrain.train.optim import Step
+
+LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 100
+DIVERGED = 4.0  # times the lowest smoothed loss
+SMOOTHING = 0.9  # share of the running mean that stays, step by step
+LEAST_POINTS = 10  # that a suggestion can be read from
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Learning rates that were tried, rising, and the smoothed loss at each."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+
+    def suggestions(self) -> dict[str, float]:
+        """Return learning rates to train with, the one to prefer first.
+
+        valley: the middle of the longest stretch in which the loss falls. steep: where it falls
+        fastest. minimum/10: a tenth of the rate of the lowest loss. Empty if the loss diverged at
+        once or never fell.
+        """
+        start = len(self.losses) // 10  # the first running means are of few batches
+        rates, losses = self.rates[start:], self.losses[start:]
+        lowest = int(np.argmin(losses)) if losses else 0
+        if len(losses) < LEAST_POINTS or lowest == 0:
+            return {}
+        slopes = np.gradient(np.array(losses), np.log(rates))
+        return {
+            "valley": rates[_valley(losses)],
+            "steep": rates[int(np.argmin(slopes[: lowest + 1]))],
+            "minimum/10": rates[lowest] / 10,
+        }
+
+
+def rising_rate(steps: int = STEPS) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Return the schedule of a sweep: from LOWEST to HIGHEST, by the same factor each step."""
+    factor = (HIGHEST / LOWEST) ** (1 / (steps - 1))
+    return keras.optimizers.schedules.ExponentialDecay(LOWEST, 1, factor)
+
+
+def sweep(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    step: Step,
+    batches: Iterator[tuple[Pixels, NDArray[np.float32]]],
+    report: Reporter,
+    steps: int = STEPS,
+) -> Sweep:
+    """Train at rising rates until the loss diverges; leave model and optimiser as they were.
+
+    Args:
+        model: uint8 pixels to logits.
+        optimizer: built, with `rising_rate(steps)` as its learning rate.
+        step: one step of this optimiser on this model.
+        batches: at least `steps` of them.
+        report: shows the progress.
+        steps: at most.
+    """
+    variables = [*model.variables, *optimizer.variables]
+    before = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    rates: list[float] = []
+    losses: list[float] = []
+    running = 0.0
+    try:
+        with report.bar("learning rates", steps) as advance:
+            for _, (pixels, targets) in zip(range(steps), batches, strict=False):
+                rate = float(optimizer.learning_rate)
+                loss = float(step(pixels, targets))
+                running = SMOOTHING * running + (1 - SMOOTHING) * loss
+                smooth = running / (1 - SMOOTHING ** (len(losses) + 1))
+                if not math.isfinite(smooth) or smooth > DIVERGED * min(losses, default=smooth):
+                    break
+                rates.append(rate)
+                losses.append(smooth)
+                advance(1)
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+    return Sweep(tuple(rates), tuple(losses))
+
+
+def _valley(losses: tuple[float, ...]) -> int:
+    """Return the middle of the longest falling subsequence, found by dynamic programming."""
+    lengths, previous = [1] * len(losses), list(range(len(losses)))
+    for i, loss in enumerate(losses):
+        for j in range(i):
+            if losses[j] > loss and lengths[j] + 1 > lengths[i]:
+                lengths[i], previous[i] = lengths[j] + 1, j
+    end = int(np.argmax(lengths))
+    start = end
+    while previous[start] != start:
+        start = previous[start]
+    return (start + end) // 2

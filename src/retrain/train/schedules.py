@@ -1,0 +1,54 @@
+"""How learning rate and momentum move over a training, as pure functions of the step.
+
+One cycle (Smith & Topin 2018, https://arxiv.org/abs/1708.07120) in fastai's shape: the rate rises
+along a cosine from a 25th of its peak to the peak in the first quarter, then falls along a cosine
+to nearly nothing; momentum does the opposite, from .95 to .85 and back.
+"""
+
+import math
+
+RISE = 0.25  # share of the steps
+START, END = 1 / 25, 1e-5  # of the peak
+MOMENTA = (0.95, 0.85)
+
+
+def rate_share(step: int, steps: int) -> float:
+    """Return the learning rate at a step as a share of its peak, 0..1.
+
+    Args:
+        step: 0 for the first, `steps - 1` for the last.
+        steps: of the whole training.
+
+    >>> [round(rate_share(step, 5), 2) for step in range(5)]
+    [0.04, 1.0, 0.75, 0.25, 0.0]
+    """
+    return _cycle(step, steps, START, 1.0, END)
+
+
+def momentum(step: int, steps: int) -> float:
+    """Return Adam's first beta at a step, counted as for `rate_share`."""
+    high, low = MOMENTA
+    return _cycle(step, steps, high, low, high)
+
+
+def group_rates(lowest: float, highest: float, groups: int) -> list[float]:
+    """Return a peak rate for each layer group, the stem first: a geometric series.
+
+    >>> group_rates(1e-5, 1e-3, 3)
+    [1e-05, 0.0001, 0.001]
+    """
+    if groups == 1:
+        return [highest]
+    ratio = highest / lowest
+    return [lowest * ratio ** (i / (groups - 1)) for i in range(groups)]
+
+
+def _cycle(step: int, steps: int, start: float, middle: float, end: float) -> float:
+    progress = step / max(1, steps - 1)
+    if progress < RISE:
+        return _cosine(start, middle, progress / RISE)
+    return _cosine(middle, end, (progress - RISE) / (1 - RISE))
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * min(1.0, share))) / 2

@@ -1,0 +1,102 @@
+"""Odd data, the sheet of views, the learning rate finder, and what a run leaves to look at."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from commands import QUICK, refused, retrain
+from pictures import write_jpegs, write_workspace
+
+TINY = ("--size", "64", "--no-int8", "--minutes", "0")
+
+
+def tags(folder: Path) -> set[str]:
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {tag for kind in ("tensors", "images") for tag in events.Tags()[kind]}
+
+
+def test_four_pictures_a_category_in_one_batch_larger_than_the_data(tmp_path: Path) -> None:
+    root = write_workspace(tmp_path, each=4)
+    tuning = ("--fine-tune", "always", "--epochs", "1", "--batch", "500", "--augment", "strong")
+    result = retrain("train", root, *TINY, *tuning)
+    assert result.returncode == 0, result.stderr
+    assert "below 20 do not expect much" in result.stderr
+    assert "Kept: " in result.stderr
+    run = root / "model"
+    with Image.open(run / "history.png") as plot:
+        assert plot.width > 600
+    assert tags(run / "logs" / "head") >= {"epoch/train_loss", "epoch/valid_loss", "confusion"}
+    assert tags(run / "logs" / "fine_tune") >= {
+        *("batch/loss", "batch/learning_rate", "batch"),
+        *("epoch/valid_loss", "epoch/macro_f1", "confusion"),
+    }
+
+
+def test_a_rare_category_beside_a_hundred_times_larger_one(tmp_path: Path) -> None:
+    write_jpegs(tmp_path / "data", "disc", 400)
+    write_jpegs(tmp_path / "data", "stripes", 4)
+    result = retrain("train", tmp_path, *QUICK, "--size", "64", "--json")
+    assert result.returncode == 0, result.stderr
+    assert "Balance: 'disc' has" in result.stderr
+    metrics = json.loads((tmp_path / "model" / "metrics.json").read_text())
+    calibration = metrics["calibration"]
+    assert calibration["source"] == "training, cross-fitted"
+    assert calibration["temperature"] == json.loads(result.stdout)["temperature"]
+    for side in ("validation", "test"):
+        assert calibration[side]["pictures"] == metrics[side]["pictures"]
+        assert calibration[side]["log_loss"]["after"] == pytest.approx(metrics[side]["log_loss"])
+
+
+@pytest.mark.parametrize("rates", ["10", "0", "-1", "1e-3:1e-5", "1e-5:1e-4:1e-3", "fast", "nan"])
+def test_learning_rates_that_make_no_sense_are_refused(rates: str, tmp_path: Path) -> None:
+    message = refused(retrain("train", tmp_path, f"--lr={rates}"), 2)
+    assert "two that rise such as 1e-4:1e-3" in message
+    assert repr(rates) in message
+
+
+def test_a_sheet_of_views_without_tensorflow(tmp_path: Path) -> None:
+    root = write_workspace(tmp_path / "tf é", each=8, categories=("$x$", "<b>", "squares"))
+    before = {path: path.read_bytes() for path in sorted((root / "data").rglob("*.jpg"))}
+    result = retrain("show-batch", root, "--augment", "strong", "--no-flip", "--json")
+    assert result.returncode == 0, result.stderr
+    sheet = json.loads(result.stdout)
+    assert len(sheet["pictures"]) == 6
+    assert {name.split("/")[0] for name in sheet["pictures"]} == {"$x$", "<b>", "squares"}
+    with Image.open(sheet["path"]) as image:
+        assert (image.format, image.width > 1000, image.height > 1000) == ("PNG", True, True)
+    first = Path(sheet["path"]).read_bytes()
+    other = tmp_path / "other.png"
+    again = retrain("show-batch", root, "--augment", "strong", "--no-flip", "--output", other)
+    assert again.stdout == f"Sheet: {other}\n"
+    assert other.read_bytes() == first
+    assert before == {path: path.read_bytes() for path in sorted((root / "data").rglob("*.jpg"))}
+
+
+def test_a_learning_rate_is_found_and_nothing_is_trained(tmp_path: Path) -> None:
+    root = write_workspace(tmp_path, each=12)
+    result = retrain("lr-find", root, "--size", "64", "--json", "--batch", "8")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert len(found["rates"]) == len(found["losses"]) > 20
+    assert set(found["suggestions"]) <= {"valley", "steep", "minimum/10"}
+    with Image.open(found["plot"]) as plot:
+        assert plot.width > 600
+    assert not (root / "model").exists()
+    assert not (root / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("minutes", "line"), [("0", "a sweep, about"), ("1", "0.001 as it is; a sweep would take")]
+)
+def test_training_finds_its_rate_only_where_that_is_cheap(
+    minutes: str, line: str, tmp_path: Path
+) -> None:
+    root = write_workspace(tmp_path, each=6)
+    tuning = ("--fine-tune", "always", "--find-lr", "--epochs", "1")
+    result = retrain("train", root, "--size", "64", "--no-int8", "--minutes", minutes, *tuning)
+    assert result.returncode == 0, result.stderr
+    assert f"Learning rate: {line}" in result.stderr

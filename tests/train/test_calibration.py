@@ -1,0 +1,57 @@
+"""Temperatures, and what is believed to be better."""
+
+import numpy as np
+import pytest
+
+from retrain.metrics import calibration_error, log_loss, softmax
+from retrain.train.calibration import calibrated_loss, fit_temperature
+from retrain.train.recipe import is_better
+
+
+def honest(count: int, seed: int = 0, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return logits [n, 3] times a scale, and labels drawn as their softmax says."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (count, 3))
+    labels = np.array([rng.choice(3, p=row / row.sum()) for row in softmax(logits)])
+    return (logits * scale).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("scale", [0.25, 1.0, 3.0])
+def test_the_temperature_undoes_a_scale(scale: float) -> None:
+    logits, labels = honest(4000, scale=scale)
+    temperature = fit_temperature(logits, labels)
+    assert temperature == pytest.approx(scale, rel=0.1)
+    before, after = softmax(logits), softmax(logits, temperature)
+    assert log_loss(after, labels) <= log_loss(before, labels)
+    assert calibration_error(after, labels) < 0.03
+    assert calibration_error(before, labels) > 0.05 or scale == 1.0
+
+
+def test_a_few_pictures_without_a_mistake_do_not_make_it_certain() -> None:
+    logits, labels = np.eye(3, dtype=np.float32) * 4, np.arange(3)
+    assert 0.3 < fit_temperature(logits, labels) < 1.0
+
+
+def test_without_pictures_the_temperature_is_one() -> None:
+    nothing = np.empty((0, 3), np.float32), np.empty(0, np.int64)
+    assert fit_temperature(*nothing) == 1.0
+    assert np.isnan(calibrated_loss(*nothing))
+
+
+def test_a_scale_alone_is_no_improvement() -> None:
+    logits, labels = honest(300)
+    assert calibrated_loss(logits * 5, labels) == pytest.approx(
+        calibrated_loss(logits, labels), abs=0.01
+    )
+    assert not is_better(logits * 5, logits, labels)
+
+
+def test_a_gain_must_exceed_chance() -> None:
+    logits, labels = honest(200)
+    better = logits + 2 * np.eye(3, dtype=np.float32)[labels]
+    assert is_better(better, logits, labels)
+    assert not is_better(logits, better, labels)
+    lucky = logits.copy()
+    lucky[0] += 3 * np.eye(3, dtype=np.float32)[labels[0]]  # one picture alone
+    assert not is_better(lucky, logits, labels)
+    assert not is_better(better[:1], logits[:1], labels[:1])
