@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from retrain.data.records import SIDES, Picture, Side
-from retrain.errors import BundleError, DataError, MachineError
+from retrain.errors import BundleError, DataError, MachineError, UsageError
 
 MANIFEST = "manifest.json"  # written last: a run that has one is finished
 SPLIT = "split.csv"
@@ -130,6 +130,31 @@ class Workspace:
                 for side in SIDES
                 if row.get("side") == side and row.get("key")
             }
+
+
+def picture_file(output: Path | None, default: Path) -> Path:
+    """Return where to write a picture, in a folder that is there.
+
+    Args:
+        output: as the user said: a file, or a folder to put it in; None for `default`.
+        default: in the workspace.
+
+    Raises:
+        UsageError: a file is where a folder should be.
+        MachineError: the folder cannot be made.
+    """
+    path = (output or default).absolute()
+    if path.is_dir():
+        path = path / default.name
+    with machine_errors(path.parent):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UsageError(
+                f"--output must lie in a folder. Received: {path}, "
+                f"where {error.filename} is a file."
+            ) from error
+    return path
 
 
 def write_split(

@@ -94,7 +94,7 @@ def test_a_signal_ends_a_training_and_the_old_model_stays(
         _, errors = process.communicate(timeout=PATIENCE)
         assert time.monotonic() - start < LIMIT
     assert process.returncode == code
-    assert errors.endswith(f"retrain: {word}. The same command starts again.\n")
+    assert errors.endswith(f"retrain: {word}. The same command goes on from there.\n")
     assert containers(root) == []
     assert (root / "model").readlink() == before
     assert works(project, root)
@@ -117,7 +117,7 @@ def test_control_c_in_a_terminal_ends_a_training(project: Project, root: Path) -
         read_until(terminal, "epoch 1/50")  # a bar, as only people see it
         os.write(terminal, b"\x03")
         start = time.monotonic()
-        assert "retrain: Interrupted. The same command" in read_until(terminal, "starts again.")
+        assert "retrain: Interrupted. The same command" in read_until(terminal, "from there.")
         assert process.wait(PATIENCE) == 130
         assert time.monotonic() - start < LIMIT
     assert containers(root) == []

@@ -73,6 +73,11 @@ def test_a_sheet_of_views_without_tensorflow(tmp_path: Path) -> None:
     again = retrain("show-batch", root, "--augment", "strong", "--no-flip", "--output", other)
     assert again.stdout == f"Sheet: {other}\n"
     assert other.read_bytes() == first
+    (tmp_path / "folder").mkdir()
+    inside = retrain("show-batch", root, "--output", tmp_path / "folder")
+    assert inside.stdout == f"Sheet: {tmp_path / 'folder' / 'show-batch.png'}\n"
+    message = refused(retrain("show-batch", root, "--output", other / "x.png"), 2)
+    assert f"where {other} is a file" in message
     assert before == {path: path.read_bytes() for path in sorted((root / "data").rglob("*.jpg"))}
 
 

@@ -56,9 +56,9 @@ def main() -> NoReturn:
     except RetrainError as error:
         code = _tell(str(error), error.exit_code, debug)
     except (KeyboardInterrupt, click.Abort):
-        code = _tell("Interrupted. The same command starts again.", EXIT_INTERRUPTED, False)
+        code = _tell("Interrupted. The same command goes on from there.", EXIT_INTERRUPTED, False)
     except Terminated:
-        code = _tell("Terminated. The same command starts again.", EXIT_TERMINATED, False)
+        code = _tell("Terminated. The same command goes on from there.", EXIT_TERMINATED, False)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0

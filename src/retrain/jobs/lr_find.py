@@ -19,7 +19,7 @@ from retrain.progress import Reporter, duration
 from retrain.train.balance import category_weights
 from retrain.train.lr_finder import Sweep
 from retrain.train.stages import Tuning, train_head
-from retrain.workspace import Workspace, atomic_writer, machine_errors
+from retrain.workspace import Workspace, atomic_writer, machine_errors, picture_file
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
         DataError, WeightsError, MachineError, UsageError: see `errors.py`.
     """
     workspace = Workspace(root.absolute())
-    path = output or workspace.root / "lr-find.png"
     with workspace.lock():
+        path = picture_file(output, workspace.root / "lr-find.png")
         keras.utils.set_random_seed(config.seed)
         backbone, reason = choose(config.backbone.name, config.backbone.weights, bool(gpus()))
         rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
