@@ -61,6 +61,7 @@ SETS = {
 }
 HARD = ("pets3", "sign_digits")  # where fine-tuning moves anything
 SEEDS = (0, 1, 2)
+OTHER_BACKBONES = ("efficientnet_lite2", "mobilenetv2")
 PERSONS = 60
 TEST_FOLDS, VALIDATION_FOLDS = (0, 1, 2), (3,)  # of ten
 GUIDE_HEAD_EPOCHS, GUIDE_TUNING_EPOCHS, GUIDE_BATCH = 20, 10, 64
@@ -81,11 +82,9 @@ PARTS: dict[str, TrainConfig] = {
     "a third of the rate": _tuned(learning_rates=(3e-5, 3e-4)),
     "constant rate": _tuned(),
     "no label smoothing": _tuned(smoothing=0.0),
-    "last two groups": _tuned(groups=2),
     "augment none": replace(_tuned(), augment=AugmentConfig("none")),
     "augment standard": replace(_tuned(), augment=AugmentConfig("standard")),
     "augment strong": replace(_tuned(), augment=AugmentConfig("strong")),
-    "best by macro-F1": _tuned(best_by="macro-f1"),
     "rate found": _tuned(find_rate=True),
     "balance never": replace(_tuned(), balance="never"),
 }
@@ -107,24 +106,22 @@ class Task:
 
 def tasks() -> Iterator[Task]:
     """Yield all runs, the most wanted first."""
+    for recipes in (("probe", "probe+", "head", "default"), ("guide",)):
+        for seed in SEEDS:
+            for recipe in recipes:
+                yield from (Task(recipe, data, seed) for data in SETS)
     for seed in SEEDS:
-        for recipe in (*OTHERS, "head", "default"):
-            for data in SETS:
-                yield Task(recipe, data, seed)
-    parts = [name for name in PARTS if name not in ("default", "head", "balance never")]
-    for seed in SEEDS:
-        for recipe in parts:
-            for data in HARD:
-                yield Task(recipe, data, seed)
-        yield Task("balance never", "traffic_lights", seed)
         for fit in ("crop", "pad"):
-            for data in SETS:
-                yield Task("head", data, seed, fit=fit)
-        for backbone in ("efficientnet_lite2", "mobilenetv2"):
-            for data in SETS:
-                yield Task("head", data, seed, backbone)
-            for data in HARD:
-                yield Task("default", data, seed, backbone)
+            yield from (Task("head", data, seed, fit=fit) for data in SETS)
+        for backbone in OTHER_BACKBONES:
+            yield from (Task("head", data, seed, backbone) for data in SETS)
+    for seed in SEEDS:
+        yield Task("balance never", "traffic_lights", seed)
+        for recipe in PARTS:
+            if recipe not in ("head", "default", "balance never"):
+                yield from (Task(recipe, data, seed) for data in HARD)
+        for backbone in OTHER_BACKBONES:
+            yield from (Task("default", data, seed, backbone) for data in HARD)
 
 
 def read_set(name: str, data: Path) -> list[Picture]:

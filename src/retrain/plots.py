@@ -1,4 +1,4 @@
-"""Pictures about trainings, as PNG files; matplotlib lives here alone."""
+"""Pictures about trainings, as PNG files; matplotlib draws here alone."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -88,7 +88,8 @@ def draw_sweep(
         for (name, rate), mark in zip(suggestions.items(), "osD", strict=False):
             loss = min(zip(rates, losses, strict=True), key=lambda pair: abs(pair[0] - rate))[1]
             axes.plot([rate], [loss], mark, color=HELD_OUT, label=f"{name}: {rate:.1e}")
-        axes.legend()
+        if suggestions:
+            axes.legend()
         figure.savefig(path, format="png")
 
 

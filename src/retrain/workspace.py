@@ -76,16 +76,13 @@ class Workspace:
         """Return the runs that came to their end, oldest first."""
         return sorted(manifest.parent for manifest in self.runs.glob(f"*/{MANIFEST}"))
 
-    def unfinished_run(self) -> Path | None:
-        """Return the newest run that was interrupted; only while holding the lock."""
-        return max(self._unfinished_runs(), default=None)
-
     def drop_unfinished_runs(self) -> None:
         """Delete what interrupted trainings left; only while holding the lock."""
-        for run in self._unfinished_runs():
+        for run in self.unfinished_runs():
             shutil.rmtree(run, ignore_errors=True)
 
-    def _unfinished_runs(self) -> list[Path]:
+    def unfinished_runs(self) -> list[Path]:
+        """Return the runs that were interrupted; only while holding the lock."""
         named = self.runs.glob("????????T??????Z-*")  # as new_run names them: only its own
         return [run for run in named if run.is_dir() and not (run / MANIFEST).exists()]
 

@@ -18,7 +18,20 @@ from commands import QUICK
 from containers import PATIENCE, Project, containers, docker, inspect
 from pictures import draw
 
-LONG = ("--size", "128", "--fine-tune", "always", "--epochs", "50", "--minutes", "0")
+LONG = tuple(
+    [
+        "--size",
+        "128",
+        "--fine-tune",
+        "always",
+        "--epochs",
+        "50",
+        "--patience",
+        "50",
+        "--minutes",
+        "0",
+    ]
+)
 SILENCE = 60  # seconds in which a terminal must show something
 LIMIT = 10  # seconds in which a training must end
 
@@ -94,7 +107,7 @@ def test_a_signal_ends_a_training_and_the_old_model_stays(
         _, errors = process.communicate(timeout=PATIENCE)
         assert time.monotonic() - start < LIMIT
     assert process.returncode == code
-    assert errors.endswith(f"retrain: {word}. The same command goes on from there.\n")
+    assert errors.endswith(f"retrain: {word}. What was finished is kept.\n")
     assert containers(root) == []
     assert (root / "model").readlink() == before
     assert works(project, root)
@@ -117,7 +130,7 @@ def test_control_c_in_a_terminal_ends_a_training(project: Project, root: Path) -
         read_until(terminal, "epoch 1/50")  # a bar, as only people see it
         os.write(terminal, b"\x03")
         start = time.monotonic()
-        assert "retrain: Interrupted. The same command" in read_until(terminal, "from there.")
+        assert "retrain: Interrupted. What was" in read_until(terminal, "is kept.")
         assert process.wait(PATIENCE) == 130
         assert time.monotonic() - start < LIMIT
     assert containers(root) == []

@@ -1,5 +1,6 @@
 """A training that is killed goes on where it was, and ends as if nothing had happened."""
 
+import csv
 import signal
 import subprocess
 import time
@@ -67,10 +68,20 @@ def test_killed_in_each_stage_it_ends_with_the_same_weights(
     assert "Fine-tuning goes on after epoch 3 of 3" in result.stderr
     assert len(list((root / "runs").iterdir())) == 1
     assert digest(root) == digest(uninterrupted)
-    names = ("split.csv", "metrics.json", "labels.txt")
-    for name in names:
+    for name in ("split.csv", "metrics.json", "labels.txt"):
         ours, theirs = (r / "model" / name for r in (root, uninterrupted))
         assert ours.read_text() == theirs.read_text()
+    assert losses(root) == losses(uninterrupted)
+    assert len(losses(root)["fine_tune"]) == 3
+
+
+def losses(root: Path) -> dict[str, list[tuple[str, str]]]:
+    """Return training and validation loss of each epoch, by stage, to the last digit."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    with (root / "model" / "history.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            found.setdefault(row["stage"], []).append((row["train_loss"], row["valid_loss"]))
+    return found
 
 
 def test_with_changed_data_or_options_it_says_so_and_starts_over(tmp_path: Path) -> None:
@@ -82,7 +93,12 @@ def test_with_changed_data_or_options_it_says_so_and_starts_over(tmp_path: Path)
     said = kill_when(root, lambda said: "Exporting" in said, *QUICK, "--seed", "3")
     line = next(line for line in said.splitlines() if line.startswith("Starting over"))
     assert "2 pictures came, 0 went; seed was 0, is 3." in line
-    result = retrain("train", root, *QUICK, "--seed", "3", "--fresh")
+    said = kill_when(root, lambda said: "Exporting" in said, *QUICK, "--seed", "3", "--fresh")
+    assert "Going on" not in said
+    grouped = ("--seed", "3", "--group-by", r"(\d)\.jpg")
+    said = kill_when(root, lambda said: "Exporting" in said, *QUICK, *grouped)
+    assert "pictures changed sides or groups; split.group_by was None" in said
+    result = retrain("train", root, *QUICK, "--seed", "3")
     assert result.returncode == 0, result.stderr
-    assert "Going on with" not in result.stderr
+    assert "Going on with" in result.stderr  # a command that was stopped has not cost anything
     assert len(list((root / "runs").iterdir())) == 1  # what was interrupted is cleared away

@@ -29,15 +29,17 @@ WIDTH, HEIGHT = 60, 15  # of the plot, in characters
 def command(tf_files: Path, output: Path | None, as_json: bool, **settings: Any) -> None:
     """Train for moments at ever higher learning rates, and show where the loss falls.
 
-    Nothing is trained. The rate is the head's; `--lr` takes it, or `--find-lr` in train does this
-    by itself.
+    Nothing is trained. The rate is the head's, the first layers' is lower in the proportion of
+    --lr; `train --find-lr` does this by itself.
 
     Example: retrain lr-find tf_files --batch 16
     """
     from retrain.cli.console import Terminal
     from retrain.jobs.lr_find import lr_find
 
-    found = lr_find(tf_files, train_config(settings), output, Terminal())
+    config = train_config(settings)
+    low, high = config.fine_tune.learning_rates
+    found = lr_find(tf_files, config, output, Terminal())
     suggestions = found.sweep.suggestions()
     if as_json:
         values = {
@@ -50,7 +52,7 @@ def command(tf_files: Path, output: Path | None, as_json: bool, **settings: Any)
         return
     _plot(found.sweep.rates, found.sweep.losses)
     for name, rate in suggestions.items():
-        click.echo(f"{name:12}{rate:.1e}")
+        click.echo(f"{name:12}--lr {rate * low / high:.1e}:{rate:.1e}")
     if not suggestions:
         click.echo("No suggestion: the loss did not fall.")
     click.echo(f"Plot: {found.path}")

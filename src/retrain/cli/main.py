@@ -56,9 +56,9 @@ def main() -> NoReturn:
     except RetrainError as error:
         code = _tell(str(error), error.exit_code, debug)
     except (KeyboardInterrupt, click.Abort):
-        code = _tell("Interrupted. The same command goes on from there.", EXIT_INTERRUPTED, False)
+        code = _tell("Interrupted. What was finished is kept.", EXIT_INTERRUPTED, False)
     except Terminated:
-        code = _tell("Terminated. The same command goes on from there.", EXIT_TERMINATED, False)
+        code = _tell("Terminated. What was finished is kept.", EXIT_TERMINATED, False)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
@@ -101,6 +101,7 @@ def _quiet_libraries(debug: bool) -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", module="PIL")
+    warnings.filterwarnings("ignore", module="matplotlib")  # a name that its font cannot show
     _filter_native_log()
 
 

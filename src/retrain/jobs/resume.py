@@ -12,7 +12,7 @@ from retrain.jobs.training_data import TrainingData
 from retrain.model.backbones import Backbone
 from retrain.model.weights import Weights
 from retrain.progress import Reporter, counted
-from retrain.version import VERSION
+from retrain.train.checkpoints import Checkpoints
 from retrain.workspace import ENCODE_ERRORS, SPLIT, Workspace, write_csv, write_json, write_split
 
 CHECKPOINTS = "checkpoints"  # in a run, while it is not finished
@@ -26,6 +26,7 @@ def begin(
     config: TrainConfig,
     backbone: Backbone,
     weights: Weights,
+    machine: Mapping[str, str],
     fresh: bool,
     report: Reporter,
 ) -> Path:
@@ -37,23 +38,28 @@ def begin(
         config: the options as they are now.
         backbone: as chosen now.
         weights: that it starts from.
+        machine: device, number format and versions, by name.
         fresh: start over in any case.
         report: hears which it is.
     """
     identity = {
-        "retrain": VERSION,
         "backbone": backbone.name,
         "weights": weights.sha256,
         "pictures": data.fingerprint(),
+        "split": data.split_fingerprint(),
+        "machine": dict(machine),
         "options": json.loads(json.dumps(asdict(config))),
     }
-    run = workspace.unfinished_run()
-    if run and not fresh:
-        changes = list(_changes(run, identity, data))
-        if not changes:
-            report.say(f"Going on with the interrupted training {run.name} (--fresh starts over).")
-            return run
-        report.say(f"Starting over, not going on with {run.name}: {'; '.join(changes)}.")
+    runs = [] if fresh else workspace.unfinished_runs()
+    interrupted = {run: list(_changes(run, identity, data)) for run in runs}
+    same = [run for run, changes in interrupted.items() if not changes]
+    if same:
+        run = max(same, key=lambda run: (Checkpoints(run / CHECKPOINTS).learned(), run.name))
+        report.say(f"Going on with the interrupted training {run.name} (--fresh starts over).")
+        return run
+    if interrupted:
+        run = max(interrupted)
+        report.say(f"Starting over, not going on with {run.name}: {'; '.join(interrupted[run])}.")
     run = workspace.new_run(backbone.name)
     write_split(run, data.pictures, data.sides, data.previous)
     write_csv(run / "skipped.csv", ("path", "reason"), (astuple(bad) for bad in data.skipped))
@@ -66,15 +72,19 @@ def begin(
 def _changes(run: Path, now: Mapping[str, Any], data: TrainingData) -> Iterator[str]:
     """Yield what is different from an interrupted run, in words."""
     try:
-        before = json.loads((run / CHECKPOINTS / IDENTITY).read_text(encoding="utf-8"))
+        before = json.loads(
+            (run / CHECKPOINTS / IDENTITY).read_text(encoding="utf-8", errors=ENCODE_ERRORS)
+        )
     except (OSError, ValueError):
         yield "it was interrupted before it began"
         return
     if before["pictures"] != now["pictures"]:
         yield _picture_changes(run, data)
+    elif before["split"] != now["split"]:
+        yield "pictures changed sides or groups"
     then, options = _flat(before), _flat(now)
     for name in sorted(then.keys() | options.keys()):
-        if name != "pictures" and then.get(name) != options.get(name):
+        if name not in ("pictures", "split") and then.get(name) != options.get(name):
             yield f"{name} was {then.get(name)}, is {options.get(name)}"
 
 
@@ -92,7 +102,7 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, inner in value.items():
         if isinstance(inner, Mapping):
-            flat |= _flat(inner, "" if name == "options" else f"{prefix}{name}.")
+            flat |= _flat(inner, "" if name in ("options", "machine") else f"{prefix}{name}.")
         else:
             flat[f"{prefix}{name}"] = inner
     return flat

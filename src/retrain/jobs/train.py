@@ -30,7 +30,7 @@ from retrain.jobs.training_data import read_training_data
 from retrain.metrics import Evaluation, calibration_error, evaluate, log_loss, softmax
 from retrain.model.backbones import input_size
 from retrain.model.build import build_backbone
-from retrain.model.devices import gpus
+from retrain.model.devices import dtype_policy_name, gpus
 from retrain.model.predict import Forward
 from retrain.model.weights import choose, obtain
 from retrain.plots import draw_history
@@ -84,7 +84,11 @@ def train(root: Path, config: TrainConfig, report: Reporter, fresh: bool = False
         data = read_training_data(workspace, rules, config.split.group_by, report)
         weights = obtain(backbone, config.backbone.weights, report.say)
 
-        run = begin(workspace, data, config, backbone, weights, fresh, report)
+        machine = _versions() | {
+            "device": "GPU" if gpu else "CPU",
+            "number format": dtype_policy_name(config.precision),
+        }
+        run = begin(workspace, data, config, backbone, weights, machine, fresh, report)
         checkpoints = Checkpoints(run / CHECKPOINTS)
         with _tidy(run, checkpoints):
             network = build_backbone(backbone, rules.size, weights)
@@ -147,8 +151,8 @@ def train(root: Path, config: TrainConfig, report: Reporter, fresh: bool = False
                 temperature=temperature,
             )
             _write_results(run, data.categories, parts, evaluations, learned)
-            shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
             write_json(run / "manifest.json", asdict(manifest))
+        shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
         _publish(workspace, run, exports.checks)
     return Trained(run, manifest, evaluations, data.skipped, time.monotonic() - start)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,8 +51,17 @@ class TrainingData:
 
     def fingerprint(self) -> str:
         """Return a sha256 of names, categories and contents, hex."""
-        lines = sorted(f"{p.name}\t{p.category}\t{p.sha256}" for p in self.pictures)
-        return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+        lines = [f"{p.name}\t{p.category}\t{p.sha256}" for p in self.pictures]
+        return _digest(lines)
+
+    def split_fingerprint(self) -> str:
+        """Return a sha256 of the pictures' groups and sides, hex."""
+        return _digest([f"{p.name}\t{p.key}\t{self.sides[p.key]}" for p in self.pictures])
+
+
+def _digest(lines: Iterable[str]) -> str:
+    text = "\n".join(sorted(lines)).encode(errors="surrogateescape")
+    return hashlib.sha256(text).hexdigest()
 
 
 def read_training_data(

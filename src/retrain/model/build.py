@@ -112,6 +112,12 @@ def add_head(
     return model
 
 
+def shift_bias(model: keras.Model, by: NDArray[np.float32] | float) -> None:
+    """Add to a classifier's logits, float32 [k]."""
+    kernel, bias = model.get_layer(LOGITS).get_weights()
+    model.get_layer(LOGITS).set_weights([kernel, bias + by])
+
+
 def feature_model(model: keras.Model) -> keras.Model:
     """Return the model up to its features, float32 [n, d]; layers are shared."""
     return keras.Model(model.input, model.get_layer(FEATURES).output)

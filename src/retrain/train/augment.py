@@ -16,7 +16,7 @@ from retrain.config import Augment, AugmentConfig
 from retrain.data.images import PixelRules, Pixels, decode, fit_pixels
 
 RATIOS = (3 / 4, 4 / 3)  # of a crop against the picture's own shape (Szegedy et al. 2015)
-SHARE = 0.75  # of the views that are turned; as many, drawn anew, are warped, and lit otherwise
+SHARE = 0.75  # of the views that are turned, zoomed and warped; as many are lit otherwise
 ERASED_AREAS = (0.02, 0.2)  # of a view (Zhong et al. 2017)
 MIXUP_ALPHA = 0.4  # of the beta distribution that MixUp draws its weight from (Zhang et al. 2017)
 
@@ -48,9 +48,9 @@ class Strength:
 STRENGTHS: dict[Augment, Strength] = {
     "none": Strength(),
     "light": Strength(crop_area=0.5, flip=0.5),
-    "standard": Strength(crop_area=0.5, flip=0.5, rotate=10.0, zoom=0.1, warp=0.2, light=0.2),
+    "standard": Strength(crop_area=0.5, flip=0.5, rotate=10.0, zoom=0.1, warp=0.1, light=0.2),
     "strong": Strength(
-        crop_area=0.35, flip=0.5, rotate=15.0, zoom=0.2, warp=0.3, light=0.4, erase=0.25, mix=0.5
+        crop_area=0.35, flip=0.5, rotate=15.0, zoom=0.2, warp=0.15, light=0.4, erase=0.25, mix=0.5
     ),
 }
 
@@ -111,7 +111,7 @@ def random_corners(rng: np.random.Generator, how: Strength) -> NDArray[np.float6
         picture itself has its corners at -1 and 1.
     """
     corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    corners += rng.uniform(-how.warp, how.warp, (4, 2)) / 2
+    corners += rng.uniform(-how.warp, how.warp, (4, 2))
     corners *= math.exp(rng.uniform(-1, 1) * math.log1p(how.zoom))
     angle = math.radians(rng.uniform(-how.rotate, how.rotate))
     turn = [[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]

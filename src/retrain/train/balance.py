@@ -27,3 +27,12 @@ def category_weights(
         return None
     weights = np.divide(1.0, counts, out=np.zeros(categories), where=counts > 0)
     return np.asarray(weights * (len(labels) / (counts > 0).sum()))
+
+
+def prior_shift(weights: NDArray[np.float64] | None) -> NDArray[np.float32] | float:
+    """Return what weights add to logits, float32 [k]; 0 without weights.
+
+    A weight changes how often a category seems to come, and a softmax answers with the logarithm
+    of that. Taken off again, scores are those of categories as frequent as they are.
+    """
+    return 0.0 if weights is None else np.log(weights).astype(np.float32)

@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-# A temperature of 1 is believed beforehand as if a few pictures had shown it, so that a handful
-# without a mistake does not drive it to zero: the penalty is PRIOR * log(temperature) ** 2.
-PRIOR = 0.5
-BOUNDS = (-3.0, 3.0)  # of the temperature's logarithm
+BOUNDS = (-4.0, 4.0)  # of the temperature's logarithm
 
 
 @dataclass(frozen=True)
@@ -26,6 +23,10 @@ class Calibration:
 def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
     """Return the number to divide logits by, so that their softmax is most likely.
 
+    n pictures without a mistake do not show that there is none: as in Platt's scaling (1999), one
+    answer of n + 2 counts as any other category (Laplace's rule of succession), so that a handful
+    of easy pictures does not make a model certain.
+
     Args:
         logits: float [n, k], of pictures that the model has not learned from.
         labels: int [n].
@@ -35,11 +36,12 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
     """
     if len(labels) == 0:
         return 1.0
-    exact, rows = logits.astype(np.float64), np.arange(len(labels))
+    exact, doubt = logits.astype(np.float64), 1 / (len(labels) + 2)
+    targets = np.full(exact.shape, doubt / (exact.shape[1] - 1))
+    targets[np.arange(len(labels)), labels] = 1 - doubt
 
     def cost(log_temperature: float) -> float:
-        scores = log_softmax(exact / math.exp(log_temperature), axis=1)
-        return float(PRIOR * log_temperature**2 - scores[rows, labels].sum())
+        return -float((targets * log_softmax(exact / math.exp(log_temperature), axis=1)).sum())
 
     return float(math.exp(minimize_scalar(cost, bounds=BOUNDS, method="bounded").x))
 

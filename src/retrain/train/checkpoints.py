@@ -1,6 +1,10 @@
 """What an interrupted fine-tuning goes on from: written after each epoch, each file atomically."""
 
 import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +12,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from retrain.errors import MachineError
 from retrain.workspace import atomic_writer
+
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,16 @@ class Plan:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a fine-tuning stands. best_epoch: 0 before the first was finished."""
+    """Where a fine-tuning stands. best_epoch: 0 before the first was finished.
+
+    stopped: why no further epoch may begin, if so.
+    """
 
     plan: Plan
     history: tuple[EpochRow, ...]
     best_epoch: int
     best_score: float
+    stopped: str | None = None
 
     @property
     def epoch(self) -> int:
@@ -73,46 +84,65 @@ class Checkpoints:
     ) -> None:
         """Write the state after an epoch, and the model too if this epoch is the best."""
         weights = _values("model", model.variables)
-        if progress.best_epoch == progress.epoch > 0:
+        if progress.best_epoch == progress.epoch > 0 and not progress.stopped:
             _write(self.best, weights)
         told = {"progress": np.array(json.dumps(asdict(progress)))}
         _write(self.state, weights | _values("optimizer", optimizer.variables) | told)
 
     def load(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Progress | None:
-        """Put model and optimiser back to where they were; None if there is no checkpoint."""
-        if self.progress() is None:
-            return None
-        with np.load(self.state) as values:
-            _assign("model", model.variables, values)
-            _assign("optimizer", optimizer.variables, values)
-        return self.progress()
+        """Put model and optimiser back to where they were; None if there is no checkpoint.
+
+        Raises:
+            MachineError: it is damaged.
+        """
+        progress = self.progress()
+        if progress is not None:
+            _assign(self.state, {"model": model.variables, "optimizer": optimizer.variables})
+        return progress
 
     def progress(self) -> Progress | None:
-        """Return where the training stood; None if it was not yet planned."""
+        """Return where the training stood; None if it was not yet planned, or nobody can tell."""
         try:
             with np.load(self.state) as values:
                 told = json.loads(str(values["progress"]))
-        except FileNotFoundError:
+        except UNREADABLE:
             return None
         plan = Plan(told["plan"]["epochs"], tuple(told["plan"]["learning_rates"]))
         history = tuple(EpochRow(**row) for row in told["history"])
-        return Progress(plan, history, told["best_epoch"], told["best_score"])
+        return Progress(plan, history, told["best_epoch"], told["best_score"], told["stopped"])
+
+    def learned(self) -> int:
+        """Return how many epochs were finished."""
+        progress = self.progress()
+        return progress.epoch if progress else 0
 
     def load_best(self, model: keras.Model) -> None:
-        """Give a model the weights of the best epoch."""
-        with np.load(self.best) as values:
-            _assign("model", model.variables, values)
+        """Give a model the weights of the best epoch.
+
+        Raises:
+            MachineError: the checkpoint is damaged.
+        """
+        _assign(self.best, {"model": model.variables})
 
 
 def _values(kind: str, variables: list[keras.Variable]) -> dict[str, Any]:
     return {f"{kind}/{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
 
 
-def _assign(kind: str, variables: list[keras.Variable], values: Any) -> None:
-    for i, variable in enumerate(variables):
-        variable.assign(values[f"{kind}/{i}"])
+def _assign(path: Path, variables: Mapping[str, list[keras.Variable]]) -> None:
+    try:
+        with np.load(path) as values:
+            for kind, those in variables.items():
+                for i, variable in enumerate(those):
+                    variable.assign(values[f"{kind}/{i}"])
+    except UNREADABLE as error:
+        raise MachineError(
+            f"The checkpoint {path} is damaged ({error}). Start over with --fresh."
+        ) from error
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:
     with atomic_writer(path) as part, part.open("wb") as file:
         np.savez(file, **values)
+        file.flush()
+        os.fsync(file.fileno())  # the name must not reach the disk before the content

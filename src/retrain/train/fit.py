@@ -87,7 +87,7 @@ def fit(
         log: hears of each step and epoch.
         report: shows bars and rows.
     """
-    epochs, stopped = course.plan.epochs, None
+    epochs = course.plan.epochs
     progress = checkpoints.load(model, optimizer)
     if progress is None:
         progress = Progress(course.plan, (), 0, math.inf)
@@ -95,8 +95,9 @@ def fit(
     row_out = report.table(COLUMNS)
     for row in progress.history:
         row_out(_cells(row))
-    while progress.epoch < epochs:
-        if stopped := _reason_to_stop(progress, course):
+    while progress.epoch < epochs and not progress.stopped:
+        if reason := _reason_to_stop(progress, course):
+            progress = replace(progress, stopped=reason)
             break
         epoch, begun = progress.epoch + 1, time.monotonic()
         losses, rates, counts = [], [], []
@@ -110,7 +111,8 @@ def fit(
                 log.batch((epoch - 1) * steps + len(losses), losses[-1], rates[-1], pixels)
                 advance(1)
         if not math.isfinite(losses[-1]):
-            stopped = f"the loss was no longer a number in epoch {epoch}; try a lower --lr"
+            reason = f"the loss was no longer a number in epoch {epoch}; try a lower --lr"
+            progress = replace(progress, stopped=reason)
             break
         logits = validate()
         scores = softmax(logits)
@@ -131,18 +133,21 @@ def fit(
         if score(row) < progress.best_score:
             progress = replace(progress, best_epoch=epoch, best_score=score(row))
         checkpoints.save(progress, model, optimizer)
+    if progress.stopped:  # a training that goes on must not go further
+        checkpoints.save(progress, model, optimizer)
     best = None
     if progress.best_epoch:
         checkpoints.load_best(model)
         best = progress.history[progress.best_epoch - 1]
-    return Fitted(best, course.plan, progress.history, stopped)
+    return Fitted(best, course.plan, progress.history, progress.stopped)
 
 
 def _reason_to_stop(progress: Progress, course: Course) -> str | None:
     """Return why no further epoch should begin, if so."""
     if progress.epoch - progress.best_epoch >= course.patience:
         return f"no better validation score since epoch {progress.best_epoch}"
-    if progress.history and time.monotonic() + progress.history[-1].seconds > course.deadline:
+    usual = min((row.seconds for row in progress.history), default=-math.inf)  # one compiles
+    if time.monotonic() + usual > course.deadline:
         return f"the time budget ends after epoch {progress.epoch} of {course.plan.epochs}"
     return None
 

@@ -6,6 +6,7 @@ rate and no number of epochs, only the strength of the L2 penalty, which validat
 
 import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from retrain.config import HeadConfig
 from retrain.data.split import position
 from retrain.metrics import error_rate, log_loss, macro_f1, softmax
 from retrain.progress import Reporter
+from retrain.train.balance import prior_shift
 from retrain.train.calibration import Calibration, calibrated_loss, fit_temperature
 
 Array = NDArray[np.float32]
@@ -84,7 +86,8 @@ def fit_head(
         keys: of the training pictures; those of one key stay in one fifth.
         categories: k.
         config: the penalties.
-        weights: of a picture by its category, float [k]; None for all the same.
+        weights: of a picture by its category, float [k]; None for all the same. Scores stay
+            those of categories as frequent as they are.
         report: shows a row a penalty.
     """
     row_out = report.table(COLUMNS)
@@ -141,7 +144,8 @@ def _path(
             method="L-BFGS-B",
             options={"maxiter": config.iterations},
         ).x
-        found.append(problem.unscaled(solution))
+        kernel, bias = problem.unscaled(solution)
+        found.append((kernel, np.asarray(bias - prior_shift(weights), np.float32)))
     return found
 
 
@@ -178,17 +182,21 @@ def folds(keys: Sequence[str], labels: NDArray[np.integer], count: int) -> NDArr
         count: of folds.
 
     Returns:
-        int [n], the fold of each picture; -1 where a category has a single key, which no head
-        could name that did not learn from it.
+        int [n], the fold of each picture; -1 where all of a category would be held out at once, so
+        that no head could name it.
     """
     members: dict[int, list[str]] = {}
     for key, label in zip(keys, labels.tolist(), strict=True):
         members.setdefault(label, []).append(key)
     dealt: dict[str, int] = {}
     for own in members.values():
-        fresh = sorted({key for key in own if key not in dealt}, key=position)
-        alone = len(set(own)) == 1
-        dealt |= {key: -1 if alone else i % count for i, key in enumerate(fresh)}
+        used = Counter(dealt[key] for key in set(own) & dealt.keys())
+        for key in sorted(set(own) - dealt.keys(), key=position):
+            dealt[key] = min(range(count), key=lambda fold: (used[fold], fold))
+            used[dealt[key]] += 1
+    for own in members.values():
+        if len({dealt[key] for key in own}) == 1:
+            dealt |= dict.fromkeys(own, -1)
     return np.array([dealt[key] for key in keys], np.int64)
 
 

@@ -15,6 +15,7 @@ from retrain.metrics import confusion_matrix
 from retrain.plots import draw_confusion
 from retrain.train.checkpoints import EpochRow
 
+MOST_CATEGORIES = 100  # that a drawn confusion matrix can show
 SAMPLE = 16  # pictures of the first batch that are shown
 
 
@@ -53,7 +54,7 @@ class TensorBoard:
             for name, value in asdict(row).items():
                 if isinstance(value, float) and np.isfinite(value):
                     tf.summary.scalar(f"epoch/{name}", value)
-            if scores is not None and len(scores):
+            if scores is not None and len(scores) and len(self._categories) <= MOST_CATEGORIES:
                 cells = confusion_matrix(self._labels, scores.argmax(axis=1), scores.shape[1])
                 figure = draw_confusion(cells, self._categories)
                 tf.summary.image("confusion", _pixels(figure)[None])

@@ -26,7 +26,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 
     def __init__(self, peak: float, steps: int) -> None:
         self.peak, self.steps = peak, steps
-        self._rates = [peak * rate_share(step, steps) for step in range(steps)]
+        self._rates = _table(lambda step: peak * rate_share(step, steps), steps)
 
     def __call__(self, step: Any) -> Any:
         """Return the rate at a step; what comes after the last is as the last."""
@@ -64,7 +64,7 @@ class OneCycleAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         others |= {"beta_2": BETA_2, "epsilon": EPSILON}
         super().__init__(weight_decay=weight_decay, **others)
         self.rates, self.steps = dict(rates), steps
-        self._momenta = [momentum(step, steps) for step in range(steps)]
+        self._momenta = _table(lambda step: momentum(step, steps), steps)
         self._shares: list[float] = []
         self._decays: list[float] = []
 
@@ -102,10 +102,12 @@ class OneCycleAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         return {**config, "rates": self.rates, "steps": self.steps}
 
 
-def _at(values: Sequence[float], step: Any) -> Any:
-    last = len(values) - 1
-    index = ops.minimum(ops.cast(step, "int32"), last)
-    return ops.take(ops.convert_to_tensor(values, "float32"), index)
+def _table(of_step: Callable[[int], float], steps: int) -> NDArray[np.float32]:
+    return np.array([of_step(step) for step in range(steps)], np.float32)
+
+
+def _at(values: NDArray[np.float32], step: Any) -> Any:
+    return ops.take(values, ops.minimum(ops.cast(step, "int32"), len(values) - 1))
 
 
 def make_optimizer(

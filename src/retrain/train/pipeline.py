@@ -14,7 +14,8 @@ from retrain.train.augment import mixed, random_view, strength
 
 def training_batches(
     pictures: Sequence[Picture],
-    targets: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    categories: int,
     rules: PixelRules,
     batch: int,
     config: AugmentConfig,
@@ -27,7 +28,8 @@ def training_batches(
 
     Args:
         pictures: all of an epoch.
-        targets: float32 [n, k], a probability for each category.
+        labels: int [n].
+        categories: k.
         rules: size and fit.
         batch: pictures in a batch; the last one may be smaller.
         config: how views vary.
@@ -43,7 +45,7 @@ def training_batches(
 
     done = 0
     for pixels in pixel_batches([pictures[i].path for i in order], rules, batch, view):
-        wanted = targets[order[done : done + len(pixels)]]
+        wanted = np.eye(categories, dtype=np.float32)[labels[order[done : done + len(pixels)]]]
         done += len(pixels)
         if rng.random() < how.mix:
             pixels, wanted = mixed(pixels, wanted, rng)

@@ -13,10 +13,10 @@ from retrain.data.images import PixelRules
 from retrain.data.records import SIDES, Side
 from retrain.metrics import softmax
 from retrain.model.backbones import Backbone
-from retrain.model.build import add_head, copy_under
+from retrain.model.build import add_head, copy_under, shift_bias
 from retrain.model.predict import Forward, predict_logits
 from retrain.progress import Reporter, counted
-from retrain.train.balance import category_weights
+from retrain.train.balance import category_weights, prior_shift
 from retrain.train.calibration import Calibration, calibrated_losses, fit_temperature
 from retrain.train.checkpoints import Checkpoints, EpochRow, Plan
 from retrain.train.fit import Log
@@ -91,6 +91,7 @@ def learn(
     policy = tuned_model.dtype_policy.name
     if policy != "float32":
         tuned_model = copy_under("float32", tuned_model, backbone, rules.size)
+    shift_bias(tuned_model, -prior_shift(weights))
     forward = Forward(tuned_model, constant=True)
     logits: dict[Side, NDArray[np.float32]] = {
         side: predict_logits(forward, [p.path for p in parts[side].pictures], rules)

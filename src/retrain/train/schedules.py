@@ -19,8 +19,8 @@ def rate_share(step: int, steps: int) -> float:
         step: 0 for the first, `steps - 1` for the last.
         steps: of the whole training.
 
-    >>> [round(rate_share(step, 5), 2) for step in range(5)]
-    [0.04, 1.0, 0.75, 0.25, 0.0]
+    >>> [round(rate_share(step, 4), 2) for step in range(4)]
+    [0.52, 0.93, 0.5, 0.07]
     """
     return _cycle(step, steps, START, 1.0, END)
 
@@ -44,7 +44,7 @@ def group_rates(lowest: float, highest: float, groups: int) -> list[float]:
 
 
 def _cycle(step: int, steps: int, start: float, middle: float, end: float) -> float:
-    progress = step / max(1, steps - 1)
+    progress = (step + 0.5) / steps  # the middle of the step: even a single one trains
     if progress < RISE:
         return _cosine(start, middle, progress / RISE)
     return _cosine(middle, end, (progress - RISE) / (1 - RISE))

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from retrain.config import FineTuneConfig, HeadConfig, TrainConfig
 from retrain.data.images import PixelRules
 from retrain.model.backbones import Backbone
-from retrain.model.build import copy_under, free_last_groups
+from retrain.model.build import copy_under, free_last_groups, shift_bias
 from retrain.model.devices import dtype_policy_name
 from retrain.model.predict import Forward, predict_logits
 from retrain.progress import Reporter, counted, duration
+from retrain.train.balance import prior_shift
 from retrain.train.checkpoints import Checkpoints, EpochRow, Plan
 from retrain.train.fit import Batches, Course, Fitted, Log, fit
 from retrain.train.head import Head, best_head, fit_head
@@ -32,6 +33,7 @@ from retrain.train.pipeline import training_batches
 # Per picture, feature and category, for all penalties; measured on two cores.
 SECONDS_PER_HEAD_WORK = 6e-7
 SWEEP_SHARE = 0.1  # of the time left that a sweep for the learning rate may cost
+CERTAIN = 0.8  # of the time left that epochs are planned for: a cycle cut short is worth little
 TRAINING_COST = 3.0  # a training step against a forward pass; backward costs about twice forward
 
 
@@ -115,18 +117,19 @@ class Tuning:
     weights: NDArray[np.float64] | None
 
     def copy(self) -> keras.Model:
-        """Return a copy of `start` to train, under the configured precision."""
+        """Return a copy of `start` to train under the configured precision, and under weights."""
         policy = dtype_policy_name(self.config.precision)
         model = copy_under(policy, self.start, self.backbone, self.rules.size)
+        shift_bias(model, prior_shift(self.weights))
         free_last_groups(model, self.backbone, self.config.fine_tune.groups)
         return model
 
     def batches(self, epoch: int) -> Batches:
         """Yield the augmented training batches of an epoch (from 1)."""
-        categories = self.start.output_shape[-1]
         return training_batches(
             self.train.pictures,
-            np.eye(categories, dtype=np.float32)[self.train.labels],
+            self.train.labels,
+            self.start.output_shape[-1],
             self.rules,
             self.config.fine_tune.batch,
             self.config.augment,
@@ -175,8 +178,9 @@ def fine_tune(
         report: hears the estimate, shows bars and rows.
 
     Returns:
-        The tuned model, under the configured precision, with the weights of its best epoch, and
-        how it went; None if it was not worth starting, for a reason that `report` was told.
+        The tuned model, under the configured precision, with the weights of its best epoch (still
+        shifted by the weights of categories), and how it went; None if it was not worth starting,
+        for a reason that `report` was told.
     """
     recipe, count = tuning.config.fine_tune, len(tuning.train.labels)
     if not _is_worth_trying(head, len(valid.labels), recipe, report):
@@ -200,14 +204,14 @@ def fine_tune(
         plan = Plan(epochs, recipe.learning_rates)
     steps = math.ceil(count / recipe.batch)
     optimizer = make_optimizer(recipe, plan.learning_rates, model, tuning.backbone, steps * epochs)
-    forward = Forward(model)
+    forward, shift = Forward(model), prior_shift(tuning.weights)
     fitted = fit(
         model,
         optimizer,
         make_step(model, optimizer, recipe.smoothing, tuning.weights),
         tuning.batches,
         steps,
-        lambda: predict_logits(forward, [p.path for p in valid.pictures], tuning.rules),
+        lambda: predict_logits(forward, [p.path for p in valid.pictures], tuning.rules) - shift,
         valid.labels,
         lambda row: row.valid_loss if recipe.best_by == "loss" else -row.macro_f1,
         Course(plan, recipe.patience, budget.deadline),
@@ -264,7 +268,7 @@ def _affordable_epochs(
 ) -> int:
     """Return how many epochs fit into the budget, saying what they cost and what was cut."""
     epoch = budget.seconds_per_picture * (TRAINING_COST * train + valid)
-    left = budget.deadline - time.monotonic()
+    left = CERTAIN * (budget.deadline - time.monotonic())
     epochs = config.epochs if math.isinf(left) else min(config.epochs, max(0, int(left / epoch)))
     if epochs == 0:
         report.say(
