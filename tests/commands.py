@@ -14,6 +14,10 @@ QUICK = (
     "never",
     "--no-int8",
 )  # for trainings whose outcome matters little
+LONG = (  # for trainings that must not end by themselves
+    *("--size", "128", "--fine-tune", "always", "--minutes", "0"),
+    *("--epochs", "50", "--patience", "50"),
+)
 
 GUESS_FILES = ("model.tflite", "model.int8.tflite", "head.int8.npz")  # beside the manifest
 

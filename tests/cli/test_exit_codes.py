@@ -20,24 +20,10 @@ from typing import NamedTuple
 
 import pytest
 
-from commands import GUESS_FILES, QUICK, command, environment, refused, retrain
+from commands import GUESS_FILES, LONG, QUICK, command, environment, refused, retrain
 from disks import disk
 from pictures import write_jpegs, write_workspace
 
-LONG = tuple(
-    [
-        "--size",
-        "128",
-        "--fine-tune",
-        "always",
-        "--epochs",
-        "50",
-        "--patience",
-        "50",
-        "--minutes",
-        "0",
-    ]
-)
 ODD_NAMES = {"disc": "../../x", "stripes": "a/b: c?", "squares": "é 🌳"}
 NO_NETWORK = {"https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
 

@@ -14,24 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from commands import QUICK
+from commands import LONG, QUICK
 from containers import PATIENCE, Project, containers, docker, inspect
 from pictures import draw
 
-LONG = tuple(
-    [
-        "--size",
-        "128",
-        "--fine-tune",
-        "always",
-        "--epochs",
-        "50",
-        "--patience",
-        "50",
-        "--minutes",
-        "0",
-    ]
-)
 SILENCE = 60  # seconds in which a terminal must show something
 LIMIT = 10  # seconds in which a training must end
 
