@@ -11,6 +11,7 @@ import pytest
 
 from retrain.config import FineTuneConfig
 from retrain.data.images import Pixels
+from retrain.errors import MachineError
 from retrain.features import weights_digest
 from retrain.model.backbones import backbone_named
 from retrain.model.build import add_head, build_backbone, dtype_policy, free_last_groups
@@ -143,6 +144,18 @@ def test_a_killed_training_goes_on_to_the_same_weights(
 def test_a_torn_checkpoint_counts_as_none(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "state.npz").write_bytes(content)
     assert Checkpoints(tmp_path).progress() is None
+
+
+@pytest.mark.parametrize("name", ["state", "best"])
+def test_a_damaged_checkpoint_is_named(name: str, tmp_path: Path) -> None:
+    model = small_model()
+    run(model, tmp_path, epochs=1)
+    path = tmp_path / f"{name}.npz"
+    content = bytearray(path.read_bytes())
+    content[1000 : len(content) // 2] = bytes(len(content) // 2 - 1000)
+    path.write_bytes(content)
+    with pytest.raises(MachineError, match=f"{name}.npz is damaged .* Start over with --fresh"):
+        run(model, tmp_path, epochs=1)
 
 
 def test_only_the_free_groups_change_and_batch_norm_keeps_its_statistics(tmp_path: Path) -> None:
