@@ -20,7 +20,7 @@ from retrain.data.split import position
 from retrain.metrics import error_rate, log_loss, macro_f1, softmax
 from retrain.progress import Reporter
 from retrain.train.balance import prior_shift
-from retrain.train.calibration import Calibration, calibrated_loss, fit_temperature
+from retrain.train.calibration import Calibration, fit_temperature
 
 Array = NDArray[np.float32]
 
@@ -32,9 +32,9 @@ COLUMNS = ("penalty", "train loss", "judged loss", "valid loss", "error rate", "
 class Head:
     """A linear head and what it is worth.
 
-    kernel: float32 [d, k]. bias: float32 [k]. penalty: of its fit. valid_loss, error_rate,
-    macro_f1: on validation data, NaN where there is none; the loss at the temperature that suits
-    these pictures. judged_loss: on the pictures that choose penalty and temperature.
+    kernel: float32 [d, k]. bias: float32 [k]. penalty: of its fit. calibration: its temperature.
+    valid_loss, error_rate, macro_f1: on validation data, NaN where there is none. judged_loss: on
+    the pictures that choose penalty and temperature. All losses are at that temperature.
     """
 
     kernel: Array
@@ -107,7 +107,7 @@ def fit_head(
                 penalty,
                 Calibration(temperature, judges.source, len(judges.labels)),
                 train_loss=log_loss(on_train, train[1]),
-                valid_loss=calibrated_loss(on_valid, valid[1]),
+                valid_loss=log_loss(softmax(on_valid, temperature), valid[1]),
                 error_rate=error_rate(on_valid, valid[1]),
                 macro_f1=macro_f1(on_valid, valid[1]),
                 judged_loss=log_loss(softmax(judged, temperature), judges.labels),

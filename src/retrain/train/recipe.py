@@ -17,7 +17,12 @@ from retrain.model.build import add_head, copy_under, shift_bias
 from retrain.model.predict import Forward, predict_logits
 from retrain.progress import Reporter, counted
 from retrain.train.balance import category_weights, prior_shift
-from retrain.train.calibration import Calibration, calibrated_losses, fit_temperature
+from retrain.train.calibration import (
+    Calibration,
+    calibrated_loss,
+    calibrated_losses,
+    fit_temperature,
+)
 from retrain.train.checkpoints import Checkpoints, EpochRow, Plan
 from retrain.train.fit import Log
 from retrain.train.head import Head
@@ -97,10 +102,10 @@ def learn(
         side: predict_logits(forward, [p.path for p in parts[side].pictures], rules)
         for side in SIDES[1:]
     }
-    losses = (
-        f"validation loss {fitted.best.valid_loss:.4f} against the head's {head.valid_loss:.4f}"
-    )
-    if not is_better(logits["validation"], head.logits(valid.features), valid.labels):
+    new, old = logits["validation"], head.logits(valid.features)
+    new_loss, old_loss = (calibrated_loss(each, valid.labels) for each in (new, old))
+    losses = f"validation loss {new_loss:.4f} against the head's {old_loss:.4f}"
+    if not is_better(new, old, valid.labels):
         report.say(
             f"Kept: the head alone; fine-tuning's {losses}, no gain beyond what chance does on "
             f"{counted(len(valid.labels), 'picture')}."

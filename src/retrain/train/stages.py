@@ -253,7 +253,8 @@ def _is_worth_trying(head: Head, valid: int, config: FineTuneConfig, report: Rep
     if valid == 0:
         report.say("Fine-tuning left out: no validation picture could tell whether it helps.")
         return False
-    faultless = head.error_rate == 0 and head.valid_loss < config.nothing_to_gain
+    doubt = 1 / (head.calibration.pictures + 2)  # that calibration leaves even a faultless head
+    faultless = head.error_rate == 0 and head.valid_loss - doubt < config.nothing_to_gain
     if config.when == "auto" and faultless:
         report.say(
             f"Fine-tuning left out: the head makes no mistake on {counted(valid, 'picture')} for "
