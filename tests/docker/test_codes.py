@@ -16,8 +16,8 @@ from retrain.model.weights import ready_file
 
 
 def test_2_a_wrong_command_line(project: Project, workspace: Path) -> None:
-    message = refused(project.run("train.sh", workspace, "--frobnicate"), 2)
-    assert message == "retrain: No such option '--frobnicate'. See retrain train --help"
+    message = refused(project.run("train.sh", workspace, "--xyzzy"), 2)
+    assert message == "retrain: No such option '--xyzzy'. See retrain train --help"
 
 
 def test_3_no_pictures(project: Project, tmp_path: Path) -> None:

@@ -103,5 +103,5 @@ def test_who_interrupts_the_build_gets_nothing_else_instead(clone: Project) -> N
             if "setting up" in line:
                 os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130
-    assert line == "retrain: Interrupted. What was finished is kept.\n"
+    assert line == "retrain: Interrupted. The same command starts again.\n"
     assert not (clone.root / ".venv").exists()

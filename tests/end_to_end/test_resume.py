@@ -62,10 +62,10 @@ def test_killed_in_each_stage_it_ends_with_the_same_weights(
     kill_when(root, some("runs/*/checkpoints/best.npz"), *OPTIONS)
     said = kill_when(root, lambda said: "Exporting" in said, *OPTIONS)
     assert "Going on with the interrupted training" in said
-    assert "Fine-tuning goes on after epoch" in said
+    assert "Fine-tuning: going on after epoch" in said
     result = retrain("train", root, *OPTIONS)
     assert result.returncode == 0, result.stderr
-    assert "Fine-tuning goes on after epoch 3 of 3" in result.stderr
+    assert "Fine-tuning: going on after epoch 3 of 3" in result.stderr
     assert len(list((root / "runs").iterdir())) == 1
     assert digest(root) == digest(uninterrupted)
     for name in ("split.csv", "metrics.json", "labels.txt"):

@@ -187,7 +187,7 @@ def fine_tune(
         return None
     before = checkpoints.progress()
     if before:
-        report.say(f"Fine-tuning goes on after epoch {before.epoch} of {before.plan.epochs}.")
+        report.say(f"Fine-tuning: going on after epoch {before.epoch} of {before.plan.epochs}.")
     epochs = (
         before.plan.epochs
         if before
