@@ -15,6 +15,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from retrain.cli import interrupts
 from retrain.progress import Advance
 
 MINIMUM_WIDTH = 12
@@ -43,7 +44,7 @@ class Terminal:
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Advance]:
-        """Show a bar that vanishes when done."""
+        """Show a bar that vanishes when done; its steps notice interruptions."""
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -56,7 +57,12 @@ class Terminal:
             *columns, console=self._console, transient=True, disable=not shown
         ) as progress:
             task = progress.add_task(label, total=total)
-            yield lambda count: progress.advance(task, count)
+
+            def advance(count: int) -> None:
+                interrupts.check()
+                progress.advance(task, count)
+
+            yield advance
 
     def table(self, columns: Sequence[str]) -> Callable[[Sequence[str]], None]:
         """Print rows as they come, right-aligned, the first column left-aligned."""

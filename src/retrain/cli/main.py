@@ -2,17 +2,15 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import traceback
 import warnings
-from types import FrameType
 from typing import NoReturn
 
 import click
 
-from retrain.cli import doctor, guess, guess_dir, lr_find, show_batch, train, weights
+from retrain.cli import doctor, guess, guess_dir, interrupts, lr_find, show_batch, train, weights
 from retrain.errors import RetrainError, Terminated
 from retrain.version import VERSION
 
@@ -45,7 +43,7 @@ def main() -> NoReturn:
     if debug:  # anywhere on the line, as people type it
         sys.argv = [sys.argv[0], *(arg for arg in sys.argv[1:] if arg != "--debug")]
     _quiet_libraries(debug)
-    signal.signal(signal.SIGTERM, _terminate)
+    interrupts.listen()
     try:
         _run_command()
         code = 0
@@ -55,18 +53,18 @@ def main() -> NoReturn:
         code = _tell(_usage(error), EXIT_USAGE, debug)
     except RetrainError as error:
         code = _tell(str(error), error.exit_code, debug)
-    except (KeyboardInterrupt, click.Abort):
-        code = _tell("Interrupted. What was finished is kept.", EXIT_INTERRUPTED, False)
-    except Terminated:
-        code = _tell("Terminated. What was finished is kept.", EXIT_TERMINATED, False)
+    except (KeyboardInterrupt, Terminated, click.Abort) as error:
+        code = _tell_interruption(type(error))
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:
-        kind = type(error).__name__
-        code = _tell(
-            f"A bug, please report it: {kind}: {error} (--debug shows more)", EXIT_BUG, debug
-        )
+        if interruption := interrupts.asked():
+            code = _tell_interruption(interruption)
+        else:
+            kind = type(error).__name__
+            bug = f"A bug, please report it: {kind}: {error} (--debug shows more)"
+            code = _tell(bug, EXIT_BUG, debug)
     sys.exit(code)
 
 
@@ -90,8 +88,10 @@ def _tell(message: str, code: int, debug: bool) -> int:
     return code
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
+def _tell_interruption(kind: type[BaseException]) -> int:
+    if kind is Terminated:
+        return _tell("Terminated. What was finished is kept.", EXIT_TERMINATED, False)
+    return _tell("Interrupted. What was finished is kept.", EXIT_INTERRUPTED, False)
 
 
 def _quiet_libraries(debug: bool) -> None:
