@@ -3,17 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
-
 from retrain.config import TrainConfig
-from retrain.data.images import PixelRules
-from retrain.features import bottlenecks, seconds_per_picture
-from retrain.jobs.training_data import read_training_data
-from retrain.model.backbones import input_size
-from retrain.model.build import add_head, build_backbone
-from retrain.model.devices import gpus
-from retrain.model.predict import Forward
-from retrain.model.weights import choose, obtain
+from retrain.features import seconds_per_picture
+from retrain.jobs.start import start
+from retrain.model.build import add_head
 from retrain.plots import draw_sweep
 from retrain.progress import Reporter, duration
 from retrain.train.balance import category_weights
@@ -45,24 +38,15 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
     workspace = Workspace(root.absolute())
     with workspace.lock():
         path = picture_file(output, workspace.root / "lr-find.png")
-        keras.utils.set_random_seed(config.seed)
-        backbone, reason = choose(config.backbone.name, config.backbone.weights, bool(gpus()))
-        rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
-        report.say(f"Backbone: {backbone.name} at {rules.size} px ({reason}).")
-        data = read_training_data(workspace, rules, config.split.group_by, report)
-        network = build_backbone(
-            backbone, rules.size, obtain(backbone, config.backbone.weights, report.say)
-        )
-        forward = Forward(network, constant=True)
-        features = bottlenecks(
-            data.pictures, network, forward, rules, workspace.bottlenecks, report
-        )
+        opening = start(workspace, config, report)
+        network, forward, features = opening.extract(report)
+    data, rules = opening.data, opening.rules
     parts = data.by_side(features)
     train, count = parts["train"], len(data.categories)
     weights = category_weights(train.labels, count, config.balance)
     head, _ = train_head(train, parts["validation"], count, config.head, weights, report)
     tuning = Tuning(
-        add_head(network, head.kernel, head.bias), backbone, train, rules, config, weights
+        add_head(network, head.kernel, head.bias), opening.backbone, train, rules, config, weights
     )
     cost = tuning.sweep_cost(seconds_per_picture(forward, rules.size))
     report.say(f"Sweep: about {duration(cost)}.")

@@ -13,26 +13,20 @@ from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from retrain.bundle import Manifest
 from retrain.config import TrainConfig
-from retrain.data.images import PixelRules
 from retrain.data.records import SIDES, Side, Skipped
 from retrain.errors import ChecksFailed, MachineError
-from retrain.features import bottlenecks, seconds_per_picture
+from retrain.features import seconds_per_picture
 from retrain.jobs.exports import EXPORT_SECONDS, write_exports
 from retrain.jobs.resume import CHECKPOINTS, begin
-from retrain.jobs.training_data import read_training_data
+from retrain.jobs.start import start
 from retrain.metrics import Evaluation, calibration_error, evaluate, log_loss, softmax
-from retrain.model.backbones import input_size
-from retrain.model.build import build_backbone
 from retrain.model.devices import dtype_policy_name, gpus
-from retrain.model.predict import Forward
-from retrain.model.weights import choose, obtain
 from retrain.plots import draw_history
 from retrain.progress import Reporter
 from retrain.train.calibration import Calibration
@@ -73,17 +67,13 @@ def train(root: Path, config: TrainConfig, report: Reporter, fresh: bool = False
         DataError, WeightsError, MachineError, UsageError: see `errors.py`.
         ChecksFailed: an export disagrees with the model; the run is kept, not published.
     """
-    start = time.monotonic()
+    begun = time.monotonic()
     workspace = Workspace(root.absolute())
     with workspace.lock():
-        keras.utils.set_random_seed(config.seed)
         gpu = bool(gpus())
-        backbone, reason = choose(config.backbone.name, config.backbone.weights, gpu)
-        rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
-        report.say(f"Backbone: {backbone.name} at {rules.size} px ({reason}).")
-        data = read_training_data(workspace, rules, config.split.group_by, report)
-        weights = obtain(backbone, config.backbone.weights, report.say)
-
+        opening = start(workspace, config, report)
+        backbone, rules = opening.backbone, opening.rules
+        data, weights = opening.data, opening.weights
         machine = _versions() | {
             "device": "GPU" if gpu else "CPU",
             "number format": dtype_policy_name(config.precision),
@@ -91,13 +81,9 @@ def train(root: Path, config: TrainConfig, report: Reporter, fresh: bool = False
         run = begin(workspace, data, config, backbone, weights, machine, fresh, report)
         checkpoints = Checkpoints(run / CHECKPOINTS)
         with _tidy(run, checkpoints):
-            network = build_backbone(backbone, rules.size, weights)
-            forward = Forward(network, constant=True)
-            features = bottlenecks(
-                data.pictures, network, forward, rules, workspace.bottlenecks, report
-            )
+            network, forward, features = opening.extract(report)
             parts = data.by_side(features)
-            budget = Budget(seconds_per_picture(forward, rules.size), _deadline(start, config, gpu))
+            budget = Budget(seconds_per_picture(forward, rules.size), _deadline(begun, config, gpu))
             log = TensorBoard(run / "logs", data.categories, parts["validation"].labels)
             learned = learn(
                 network,
@@ -134,7 +120,7 @@ def train(root: Path, config: TrainConfig, report: Reporter, fresh: bool = False
                 run=run.name,
                 labels=data.categories,
                 backbone=backbone.name,
-                backbone_reason=reason,
+                backbone_reason=opening.reason,
                 weights=weights.source,
                 weights_sha256=weights.sha256,
                 size=rules.size,
@@ -154,14 +140,14 @@ def train(root: Path, config: TrainConfig, report: Reporter, fresh: bool = False
             write_json(run / "manifest.json", asdict(manifest))
         shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
         _publish(workspace, run, exports.checks)
-    return Trained(run, manifest, evaluations, data.skipped, time.monotonic() - start)
+    return Trained(run, manifest, evaluations, data.skipped, time.monotonic() - begun)
 
 
-def _deadline(start: float, config: TrainConfig, gpu: bool) -> float:
+def _deadline(begun: float, config: TrainConfig, gpu: bool) -> float:
     """Return when fine-tuning must end, leaving time for the exports; a GPU has no budget."""
     if gpu or config.minutes == 0:
         return math.inf
-    return start + config.minutes * 60 - EXPORT_SECONDS
+    return begun + config.minutes * 60 - EXPORT_SECONDS
 
 
 def _brief(evaluations: Mapping[Side, Evaluation | None]) -> dict[str, Any]:
