@@ -5,9 +5,9 @@
 # Options of the tool that take a value: what follows one is no TF_FILES, SRC or DEST.
 VALUE_OPTIONS="|--backbone|--weights|--size|--fit|--group-by|--fine-tune|--epochs|--groups|--lr|\
 --batch|--precision|--minutes|--seed|--top|--min-score|--unsure|--patience|--best-by|--balance|\
---augment|--output|"
+--augment|--output|--data|--side|--use|--prune|"
 # Those of them whose value is a path, and of these the ones that are written to.
-PATH_OPTIONS="|--weights|--unsure|--output|"
+PATH_OPTIONS="|--weights|--unsure|--output|--data|"
 WRITTEN_OPTIONS="|--unsure|--output|"
 # Folders of the image that none of the user's may cover.
 IMAGE_FOLDERS="|/|/bin|/dev|/etc|/lib|/lib64|/proc|/sbin|/sys|/usr|/usr/bin|/usr/lib|/usr/local|\
@@ -59,7 +59,7 @@ resolve() {
 # Sets `place` to the number of the argument that `subcommand` writes to: TF_FILES, but for guesses.
 written_place() {
     case "$subcommand" in
-        guess | weights) place=0 ;;
+        guess | evaluate | compare | weights) place=0 ;;
         guess-dir) place=3 ;;
         *) place=1 ;;
     esac
@@ -80,6 +80,16 @@ share_value() {
     else
         reads+=("$path")
     fi
+}
+
+# share_workspace: a run is judged by the pictures of the workspace that `path` leads into.
+share_workspace() {
+    local root=""
+    case "$subcommand:$path" in
+        evaluate:*/runs/* | compare:*/runs/*) root="${path%/runs/*}" ;;
+        evaluate:*/model | compare:*/model) root="${path%/model}" ;;
+    esac
+    if [ -n "$root" ]; then reads+=("$root"); fi
 }
 
 # share_paths ARGUMENT...: the tool's whole command line.
@@ -106,6 +116,7 @@ share_paths() {
             count=1
         else
             resolve "$word"
+            share_workspace
             if [ "$count" != "$place" ]; then
                 reads+=("$path")
             elif [ -e "$path" ] || [ "$place" = 3 ]; then # DEST may be yet to be made

@@ -16,6 +16,9 @@ from retrain.metrics import (
     evaluate,
     log_loss,
     macro_f1,
+    mcnemar,
+    reliability,
+    top_k_accuracy,
     wilson_interval,
 )
 
@@ -96,6 +99,25 @@ def test_macro_f1_counts_a_category_that_is_never_guessed_as_zero() -> None:
     scores = evaluate(certain(0, 0), np.array([0, 2]), CATEGORIES)
     assert scores is not None
     assert scores.macro_f1 == pytest.approx((2 / 3 + 0) / 2)
+
+
+@pytest.mark.parametrize("pair", [(0, 0), (0, 1), (3, 9), (20, 7), (600, 700)])
+def test_mcnemar_is_the_binomial_test_of_the_pictures_that_differ(pair: tuple[int, int]) -> None:
+    expected = binomtest(pair[0], sum(pair)).pvalue if sum(pair) else 1.0
+    assert mcnemar(*pair) == pytest.approx(expected)
+
+
+def test_the_best_k_count() -> None:
+    probabilities, labels = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]]), np.array([1, 0])
+    assert [top_k_accuracy(probabilities, labels, k) for k in (1, 2, 3)] == [0.0, 0.5, 1.0]
+
+
+def test_reliability_sets_scores_beside_accuracy() -> None:
+    probabilities = np.array([[0.55, 0.45], [0.58, 0.42], [1.0, 0.0]])
+    low, high = reliability(probabilities, np.array([0, 1, 0]))
+    assert low.score == pytest.approx(0.565)
+    assert (low.accuracy, low.pictures) == (0.5, 2)
+    assert (high.score, high.accuracy, high.pictures) == (1.0, 1.0, 1)
 
 
 def test_a_side_without_pictures_has_no_evaluation() -> None:

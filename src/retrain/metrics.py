@@ -1,13 +1,14 @@
 """Pure numbers: accuracy with its interval, F1, confusion, log loss. No files, no TensorFlow."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+TOP_K = (2, 3, 5)
 Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
 
@@ -53,6 +54,55 @@ def calibration_error(
     surplus = scores - (probabilities.argmax(axis=1) == labels)
     index = np.minimum((scores * bins).astype(int), bins - 1)
     return float(np.abs(np.bincount(index, surplus, minlength=bins)).sum() / len(labels))
+
+
+def top_k_accuracy(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], k: int
+) -> float:
+    """Return how often the true category is among the best k; NaN where there are no labels."""
+    if len(labels) == 0:
+        return math.nan
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    hits: NDArray[np.bool_] = (best == labels[:, np.newaxis]).any(axis=1)
+    return float(hits.mean())
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Best guesses with similar scores. score, accuracy: means, 0..1."""
+
+    score: float
+    accuracy: float
+    pictures: int
+
+
+def reliability(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 10
+) -> tuple[ReliabilityBin, ...]:
+    """Sort best guesses by score into bins of equal width; return those with pictures, rising."""
+    scores = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    index = np.minimum((scores * bins).astype(int), bins - 1)
+    return tuple(
+        ReliabilityBin(float(scores[chosen].mean()), float(right[chosen].mean()), int(chosen.sum()))
+        for chosen in (index == i for i in range(bins))
+        if chosen.any()
+    )
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Return the exact two-sided p-value of McNemar's test (1947).
+
+    Args:
+        only_first: pictures that the first model alone names rightly.
+        only_second: pictures that the second alone names rightly.
+
+    >>> mcnemar(0, 0), mcnemar(5, 5), mcnemar(0, 6)
+    (1.0, 1.0, 0.03125)
+    """
+    total, fewer = only_first + only_second, min(only_first, only_second)
+    tail = sum(math.comb(total, i) for i in range(fewer + 1))
+    return float(min(1.0, 2 * tail / 2**total))
 
 
 def macro_f1(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
@@ -106,13 +156,20 @@ class CategoryScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good a model is on one side of the split. macro_f1: mean over categories seen there."""
+    """How good a model is on some pictures.
+
+    macro_f1: mean over the categories that occur there. top_k: accuracy if the best k count, by k,
+    as far as there are more categories.
+    """
 
     pictures: int
     accuracy: float
     interval: tuple[float, float]
     macro_f1: float
+    top_k: Mapping[int, float]
     log_loss: float
+    calibration_error: float
+    reliability: tuple[ReliabilityBin, ...]
     categories: tuple[CategoryScore, ...]
     confusion: tuple[tuple[int, ...], ...]
 
@@ -123,7 +180,10 @@ class Evaluation:
             "accuracy": self.accuracy,
             "interval_95": list(self.interval),
             "macro_f1": self.macro_f1,
+            "top_k": {str(k): share for k, share in self.top_k.items()},
             "log_loss": self.log_loss,
+            "calibration_error": self.calibration_error,
+            "reliability": [vars(one) for one in self.reliability],
             "categories": [vars(score) for score in self.categories],
             "confusion": [list(row) for row in self.confusion],
         }
@@ -146,7 +206,10 @@ def evaluate(
         accuracy=correct / total,
         interval=wilson_interval(correct, total),
         macro_f1=float(np.mean(seen)),
+        top_k={k: top_k_accuracy(probabilities, labels, k) for k in TOP_K if k < len(categories)},
         log_loss=log_loss(probabilities, labels),
+        calibration_error=calibration_error(probabilities, labels),
+        reliability=reliability(probabilities, labels),
         categories=scores,
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
     )

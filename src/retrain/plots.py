@@ -121,7 +121,7 @@ def draw_sheet(
     """Draw a contact sheet.
 
     Args:
-        columns: pictures, uint8 [size, size, 3], as many in each column.
+        columns: pictures, uint8 [size, size, 3]; the last ones may be shorter.
         titles: a title above each.
         path: the PNG to write.
     """
@@ -129,9 +129,10 @@ def draw_sheet(
     with mpl.rc_context(_STYLE):
         figure = Figure((1.7 * len(columns), 1.9 * count), dpi=DOTS_PER_INCH, layout="constrained")
         grid = figure.subplots(count, len(columns), squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
         for pictures, names, line in zip(columns, titles, grid.T, strict=True):
-            for pixels, name, axes in zip(pictures, names, line, strict=True):
+            for pixels, name, axes in zip(pictures, names, line, strict=False):
                 axes.imshow(pixels)
                 axes.set_title(name, parse_math=False)
-                axes.set_axis_off()
         figure.savefig(path, format="png")

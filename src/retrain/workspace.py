@@ -110,7 +110,7 @@ class Workspace:
             BundleError: nothing was published yet.
         """
         if (self.root / MANIFEST).is_file():
-            return self.root
+            return self.root.resolve()
         if not (self.model / MANIFEST).is_file():
             raise BundleError(f"No model in {self.root}. Train one: bash train.sh {self.root}")
         return self.model.resolve()
@@ -127,6 +127,12 @@ class Workspace:
                 for side in SIDES
                 if row.get("side") == side and row.get("key")
             }
+
+
+def data_of(run: Path) -> Path | None:
+    """Return the data folder of the workspace that a run lies in; None where there is none."""
+    data = run.parent.parent / "data"
+    return data if run.parent.name == "runs" and data.is_dir() else None
 
 
 def picture_file(output: Path | None, default: Path) -> Path:

@@ -10,7 +10,19 @@ from typing import NoReturn
 
 import click
 
-from retrain.cli import doctor, guess, guess_dir, interrupts, lr_find, show_batch, train, weights
+from retrain.cli import (
+    compare,
+    doctor,
+    evaluate,
+    guess,
+    guess_dir,
+    interrupts,
+    lr_find,
+    runs,
+    show_batch,
+    train,
+    weights,
+)
 from retrain.errors import RetrainError, Terminated
 from retrain.version import VERSION
 
@@ -33,7 +45,11 @@ def app(context: click.Context, debug: bool) -> None:
         context.exit(EXIT_USAGE)
 
 
-for module in (train, guess, guess_dir, show_batch, lr_find, weights, doctor):
+COMMANDS = (
+    *(train, guess, guess_dir, evaluate, compare),
+    *(runs, show_batch, lr_find, weights, doctor),
+)
+for module in COMMANDS:
     app.add_command(module.command)
 
 

@@ -128,6 +128,18 @@ tuning_options = _together(
 )
 
 
+data_options = _together(
+    click.option(
+        "--data", type=PATH, help="Labelled pictures, laid out like TF_FILES/data, to judge by."
+    ),
+    click.option(
+        "--side",
+        type=click.Choice(("validation", "test")),
+        help="Pictures that the training held back; test if there are any.",
+    ),
+)
+
+
 def output_option(name: str) -> Callable[[Command], Command]:
     """Return `--output` for a picture that is `name` in the workspace by default."""
     return click.option("--output", type=PATH, help=f"PNG to write; TF_FILES/{name} if not given.")

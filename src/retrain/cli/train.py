@@ -16,10 +16,10 @@ from retrain.cli.options import (
     train_config,
     tuning_options,
 )
+from retrain.cli.scores import accuracy, print_categories
 
 if TYPE_CHECKING:
     from retrain.jobs.train import Trained
-    from retrain.metrics import Evaluation
 
 
 @click.command("train")
@@ -58,32 +58,14 @@ def command(tf_files: Path, fresh: bool, as_json: bool, **settings: Any) -> None
 
 
 def _print_summary(tf_files: Path, result: "Trained") -> None:
-    from retrain.progress import counted, duration
+    from retrain.progress import duration
 
     for side, scores in result.evaluations.items():
         if scores is None:
             click.echo(f"{side.capitalize()}: no pictures.")
-            continue
-        low, high = scores.interval
-        click.echo(
-            f"{side.capitalize()} accuracy {scores.accuracy:.3f} "
-            f"(95 % interval {low:.3f} to {high:.3f}, {counted(scores.pictures, 'picture')}), "
-            f"macro-F1 {scores.macro_f1:.3f}"
-        )
+        else:
+            click.echo(f"{side.capitalize()} {accuracy(scores)}")
     last = result.evaluations["test"] or result.evaluations["validation"]
     if last:
-        _print_categories(last)
+        print_categories(last)
     click.echo(f"Model: {tf_files / 'model'} -> {result.run.name}, {duration(result.seconds)}")
-
-
-def _print_categories(scores: "Evaluation") -> None:
-    names = [score.category for score in scores.categories]
-    width = max(len("true category"), *map(len, names)) + 2
-    click.echo(f"  {'true category':<{width}}precision  recall  guessed as")
-    for score, row in zip(scores.categories, scores.confusion, strict=True):
-        guessed = ", ".join(
-            f"{name} {count}" for name, count in zip(names, row, strict=True) if count
-        )
-        click.echo(
-            f"  {score.category:<{width}}{score.precision:9.3f}{score.recall:8.3f}  {guessed}"
-        )

@@ -1,0 +1,78 @@
+"""`retrain runs`: the runs of a workspace."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from retrain.cli.options import PATH, json_option
+
+if TYPE_CHECKING:
+    from retrain.jobs.runs import Run
+
+
+@click.command("runs")
+@click.argument("tf_files", type=PATH)
+@click.option("--use", metavar="RUN", help="Publish this run: guesses use it from now on.")
+@click.option(
+    "--prune",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Delete all but the newest N, after asking; never the published one.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def command(tf_files: Path, use: str | None, prune: int | None, yes: bool, as_json: bool) -> None:
+    """List the runs of a workspace, newest first; the published one is marked with *.
+
+    Example: retrain runs tf_files --prune 3
+    """
+    from retrain.jobs import runs
+    from retrain.progress import counted
+
+    if use is not None:
+        click.echo(f"Model: {tf_files / 'model'} -> {runs.use(tf_files, use).name}", err=True)
+    if prune is not None:
+        old = runs.prunable(tf_files, prune)
+        for run in old:
+            click.echo(_line(run), err=True)
+        what = f"{counted(len(old), 'run')}, {sum(run.size for run in old) / 1e6:.0f} MB"
+        if not old:
+            click.echo("No run to delete.", err=True)
+        elif yes or click.confirm(f"Delete {what}?", err=True):
+            runs.delete(tf_files, old)
+            click.echo(f"Deleted {what}.", err=True)
+    found = runs.list_runs(tf_files)
+    if as_json:
+        click.echo(json.dumps([_values(run) for run in found], indent=2, ensure_ascii=False))
+        return
+    if not found:
+        click.echo("No runs yet.", err=True)
+    for run in found:
+        click.echo(_line(run))
+
+
+def _line(run: "Run") -> str:
+    mark = "*" if run.published else " "
+    when = run.date.strftime("%Y-%m-%d %H:%M UTC") if run.date else "?"
+    name = f"{mark} {run.folder.name}  {when}  {run.size / 1e6:6.1f} MB"
+    if run.manifest is None:
+        return f"{name}  {run.problem}"
+    accuracy = f"{run.accuracy[0]} accuracy {run.accuracy[1]:.3f}" if run.accuracy else "not tested"
+    kind = "fine-tuned" if run.manifest.kept == "fine_tune" else "head only"
+    return f"{name}  {accuracy}  {run.manifest.backbone} at {run.manifest.size} px, {kind}"
+
+
+def _values(run: "Run") -> dict[str, object]:
+    manifest = run.manifest
+    return {
+        "run": run.folder.name,
+        "date": run.date.isoformat() if run.date else None,
+        "published": run.published,
+        "bytes": run.size,
+        "backbone": manifest.backbone if manifest else None,
+        "kept": manifest.kept if manifest else None,
+        "metrics": manifest.metrics if manifest else None,
+        "problem": run.problem,
+    }

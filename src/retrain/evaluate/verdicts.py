@@ -1,0 +1,99 @@
+"""What a model says of each labelled picture, and which pictures it gets most wrong."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain.workspace import write_csv
+
+PREDICTIONS = "predictions.csv"
+_HEADER = ("path", "side", "category", "guess", "score", "score_of_category", "loss")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One picture. category: the true one. score: of the guess; true_score: of the true category.
+
+    side: of the split, or "" where there is none. loss: minus the natural logarithm of true_score.
+    """
+
+    name: str
+    path: Path
+    side: str
+    category: str
+    guess: str
+    score: float
+    true_score: float
+    loss: float
+
+    @property
+    def right(self) -> bool:
+        """Whether the guess is the true category."""
+        return self.guess == self.category
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return strings and numbers, ready for JSON."""
+        return {**vars(self), "path": str(self.path), "right": self.right}
+
+
+def verdicts(
+    names: Sequence[str],
+    paths: Sequence[Path],
+    side: str,
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    categories: Sequence[str],
+) -> list[Verdict]:
+    """Return a verdict a picture, the greatest loss first.
+
+    Args:
+        names: of the pictures, as the user knows them.
+        paths: where they lie.
+        side: of all of them.
+        probabilities: float [n, k].
+        labels: int [n].
+        categories: k names.
+    """
+    found = []
+    for i, (name, path) in enumerate(zip(names, paths, strict=True)):
+        scores, label = probabilities[i], int(labels[i])
+        best, true_score = int(scores.argmax()), float(scores[label])
+        loss = float(-np.log(np.clip(np.float64(true_score), 1e-7, 1.0)))
+        found.append(
+            Verdict(
+                *(name, path, side, categories[label], categories[best]),
+                *(float(scores[best]), true_score, loss),
+            )
+        )
+    return sorted(found, key=lambda verdict: (-verdict.loss, verdict.name))
+
+
+def write_predictions(path: Path, found: Iterable[Verdict]) -> None:
+    """Write verdicts as CSV, in their order."""
+    rows = (
+        (
+            v.name,
+            v.side,
+            v.category,
+            v.guess,
+            f"{v.score:.6f}",
+            f"{v.true_score:.6f}",
+            f"{v.loss:.6f}",
+        )
+        for v in found
+    )
+    write_csv(path, _HEADER, rows)
+
+
+def most_confused(found: Iterable[Verdict]) -> tuple[str, str, int] | None:
+    """Return the category and the wrong guess that meet most often, and how often."""
+    pairs = Counter((v.category, v.guess) for v in found if not v.right)
+    if not pairs:
+        return None
+    (category, guess), count = min(pairs.items(), key=lambda item: (-item[1], item[0]))
+    return category, guess, count

@@ -1,0 +1,141 @@
+"""How good a published model is on labelled pictures, and how two models compare."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from retrain.bundle import Bundle, open_bundle
+from retrain.data.records import Side, Skipped
+from retrain.data.stream import cores
+from retrain.errors import UsageError
+from retrain.evaluate.labelled_pictures import Labelled, held_back, judge, labelled_folder
+from retrain.evaluate.verdicts import PREDICTIONS, Verdict, verdicts, write_predictions
+from retrain.evaluate.worst import TOP_LOSSES, draw_top_losses
+from retrain.infer.choice import open_engine
+from retrain.metrics import Evaluation, evaluate, mcnemar
+from retrain.progress import Reporter
+from retrain.workspace import Workspace, machine_errors
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A model's scores. verdicts: the greatest loss first. source: of the pictures, in words."""
+
+    run: str
+    source: str
+    scores: Evaluation
+    verdicts: Sequence[Verdict]
+    skipped: Sequence[Skipped]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two models on the same pictures.
+
+    only_first, only_second: verdicts of that model on pictures that it alone names rightly.
+    p_value: of McNemar's exact test.
+    """
+
+    runs: tuple[str, str]
+    source: str
+    scores: tuple[Evaluation, Evaluation]
+    only_first: Sequence[Verdict]
+    only_second: Sequence[Verdict]
+    p_value: float
+    skipped: Sequence[Skipped]
+
+
+def evaluate_model(
+    root: Path, data: Path | None, side: Side | None, output: Path | None, report: Reporter
+) -> Evaluated:
+    """Judge a model by labelled pictures; nothing is trained and TensorFlow is not needed.
+
+    Args:
+        root: the workspace, or a bundle.
+        data: labelled folder; None for what the training held back.
+        side: of the split, without `data`; None for test, or validation where test is empty.
+        output: folder for the CSV of all predictions and a sheet of the worst; None: not written.
+        report: hears warnings, shows progress.
+
+    Raises:
+        BundleError: there is no model. DataError: there are no labelled pictures.
+        MachineError: `output` cannot be written. UsageError: `data` together with `side`.
+    """
+    bundle = open_bundle(Workspace(root.absolute()).published())
+    pictures = _pictures(bundle, data, side, report)
+    scores, found, skipped = _judge(pictures, bundle, report)
+    if output is not None:
+        with machine_errors(output):
+            output.mkdir(parents=True, exist_ok=True)
+            write_predictions(output / PREDICTIONS, found)
+            draw_top_losses(found, bundle.rules, output / TOP_LOSSES)
+    return Evaluated(bundle.manifest.run, pictures.source, scores, found, skipped)
+
+
+def compare(
+    first: Path, second: Path, data: Path | None, side: Side | None, report: Reporter
+) -> Compared:
+    """Judge two models by the same pictures, such as neither has learned from.
+
+    Args:
+        first: run, bundle or workspace.
+        second: another.
+        data: labelled folder; None for pictures that both trainings held back.
+        side: as for `evaluate_model`.
+        report: as for `evaluate_model`.
+
+    Raises:
+        UsageError: the models know different categories, or share no pictures.
+        BundleError, DataError: as for `evaluate_model`.
+    """
+    bundles = [open_bundle(Workspace(root.absolute()).published()) for root in (first, second)]
+    labels = bundles[0].manifest.labels
+    if set(labels) != set(bundles[1].manifest.labels):
+        raise UsageError(
+            "Models to compare must know the same categories. Received: "
+            f"{', '.join(labels)} and {', '.join(bundles[1].manifest.labels)}."
+        )
+    pictures, others = (_pictures(bundle, data, side, report) for bundle in bundles)
+    places = {example.path.resolve() for example in others.examples}
+    common = [example for example in pictures.examples if example.path.resolve() in places]
+    if not common:
+        raise UsageError(
+            f"{bundles[0].manifest.run} and {bundles[1].manifest.run} held back no picture in "
+            "common. Name labelled pictures with --data."
+        )
+    pictures = replace(pictures, examples=common)
+    judged = [_judge(pictures, bundle, report) for bundle in bundles]
+    right = [{v.name for v in found if v.right} for _, found, _ in judged]
+    only_first = [v for v in judged[0][1] if v.name in right[0] - right[1]]
+    only_second = [v for v in judged[1][1] if v.name in right[1] - right[0]]
+    return Compared(
+        runs=(bundles[0].manifest.run, bundles[1].manifest.run),
+        source=pictures.source,
+        scores=(judged[0][0], judged[1][0]),
+        only_first=only_first,
+        only_second=only_second,
+        p_value=mcnemar(len(only_first), len(only_second)),
+        skipped=judged[0][2],
+    )
+
+
+def _pictures(bundle: Bundle, data: Path | None, side: Side | None, report: Reporter) -> Labelled:
+    if data is None:
+        return held_back(bundle, side)
+    if side is not None:
+        raise UsageError("--data and --side exclude each other. Received: both.")
+    return labelled_folder(bundle, data.absolute(), report)
+
+
+def _judge(
+    pictures: Labelled, bundle: Bundle, report: Reporter
+) -> tuple[Evaluation, list[Verdict], Sequence[Skipped]]:
+    threads = cores()
+    engine = open_engine(bundle, "float32", len(pictures.examples), threads)
+    judged = judge(pictures, bundle, engine, threads, report)
+    names, paths = zip(*((e.name, e.path) for e in judged.examples), strict=True)
+    labels = bundle.manifest.labels
+    found = verdicts(names, paths, pictures.side, judged.probabilities, judged.labels, labels)
+    scores = evaluate(judged.probabilities, judged.labels, labels)
+    assert scores is not None  # judge() refuses to judge by nothing
+    return scores, found, judged.skipped

@@ -1,0 +1,154 @@
+"""`retrain evaluate` and `retrain compare` on real models and labelled pictures."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from commands import QUICK, refused, retrain
+from pictures import CATEGORIES, write_jpegs
+
+
+@pytest.fixture(scope="module")
+def two_runs(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two runs of one workspace; the second sees 64 pixels only."""
+    root = tmp_path_factory.mktemp("two") / "tf_files"
+    shutil.copytree(trained, root, symlinks=True)
+    first = root / "runs" / (root / "model").readlink().name
+    result = retrain("train", root, *QUICK, "--size", "64", "--seed", "1")
+    assert result.returncode == 0, result.stderr
+    return first, root / "model"
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """New pictures of known categories."""
+    for category in CATEGORIES:
+        write_jpegs(tmp_path / "labelled é", category, 4, start=700)
+    return tmp_path / "labelled é"
+
+
+def as_json(*arguments: str | Path) -> dict[str, Any]:
+    result = retrain(*arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    values: dict[str, Any] = json.loads(result.stdout)
+    return values
+
+
+def split(root: Path, side: str) -> set[str]:
+    with (root / "model" / "split.csv").open(newline="") as file:
+        return {row["path"] for row in csv.DictReader(file) if row["side"] == side}
+
+
+@pytest.mark.parametrize("side", ["validation", "test"])
+def test_the_sides_of_a_training_score_as_they_did_then(side: str, trained: Path) -> None:
+    values = as_json("evaluate", trained, "--side", side)
+    metrics = json.loads((trained / "model" / "metrics.json").read_text())[side]
+    assert {entry["name"] for entry in values["predictions"]} == split(trained, side)
+    for name in ("pictures", "accuracy", "macro_f1", "confusion", "categories"):
+        assert values[name] == metrics[name]
+    assert values["log_loss"] == pytest.approx(metrics["log_loss"], abs=1e-3)
+
+
+def test_without_a_side_it_is_the_test(trained: Path) -> None:
+    values = as_json("evaluate", trained)
+    assert {entry["name"] for entry in values["predictions"]} == split(trained, "test")
+
+
+def test_the_worst_come_first_and_all_are_written(
+    trained: Path, labelled: Path, tmp_path: Path
+) -> None:
+    wrong = labelled / "disc" / 'a stripe, "called" <disc>.jpg'
+    shutil.copy(labelled / "stripes" / "stripes-700.jpg", wrong)
+    output = tmp_path / "new" / "folder"
+    result = retrain("evaluate", trained, "--data", labelled, "--output", output)
+    assert result.returncode == 0, result.stderr
+    assert "Worst first:\n  disc/a stripe, " in result.stdout
+    assert "but it is disc" in result.stdout
+    with (output / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert (rows[0]["path"], rows[0]["guess"]) == (f"disc/{wrong.name}", "stripes")
+    losses = [float(row["loss"]) for row in rows]
+    assert losses == sorted(losses, reverse=True)
+    assert len(rows) == 13
+    with Image.open(output / "top-losses.png") as sheet:
+        assert sheet.width > sheet.height > 300
+
+
+def test_what_cannot_be_judged_is_named(trained: Path, labelled: Path) -> None:
+    (labelled / "disc" / "text.jpg").write_text("no picture")
+    write_jpegs(labelled, "noise, unheard of", 1)
+    result = retrain("evaluate", trained, "--data", labelled)
+    assert result.returncode == 6
+    assert "retrain: disc/text.jpg: " in result.stderr
+    assert "the model does not know the category 'noise, unheard of'" in result.stderr
+    assert "2 pictures could not be evaluated" in result.stderr
+    assert "12 pictures" in result.stdout
+
+
+def test_pictures_of_the_training_are_told_from_new_ones(trained: Path, labelled: Path) -> None:
+    seen = sorted(split(trained, "train"))[0]
+    shutil.copy(trained / "data" / seen, labelled / Path(seen).parent.name / "new name.jpg")
+    result = retrain("evaluate", trained, "--data", labelled)
+    assert "1 of 13 pictures were used to train this model" in result.stderr
+
+
+def test_a_bundle_alone_asks_for_pictures(trained: Path, labelled: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(trained / "model", bundle)
+    assert "--data" in refused(retrain("evaluate", bundle), 3)
+    assert as_json("evaluate", bundle, "--data", labelled)["accuracy"] > 0.5
+
+
+def test_nothing_that_the_model_knows(trained: Path, tmp_path: Path) -> None:
+    write_jpegs(tmp_path / "others", "noise", 2)
+    message = refused(retrain("evaluate", trained, "--data", tmp_path / "others"), 3)
+    assert "disc, squares, stripes" in message
+    assert "noise" in message
+
+
+def test_a_folder_or_a_side_but_not_both(trained: Path, labelled: Path) -> None:
+    refused(retrain("evaluate", trained, "--data", labelled, "--side", "test"), 2)
+
+
+def test_a_picture_that_went_away_is_named(trained: Path, tmp_path: Path) -> None:
+    root = tmp_path / "tf_files"
+    shutil.copytree(trained, root, symlinks=True)
+    gone = sorted(split(root, "test"))[0]
+    (root / "data" / gone).unlink()
+    result = retrain("evaluate", root)
+    assert result.returncode == 6
+    assert f"retrain: {gone}: no longer there" in result.stderr
+
+
+def test_a_model_is_as_good_as_itself(trained: Path) -> None:
+    values = as_json("compare", trained, trained / "model", "--side", "validation")
+    assert values["scores"][0] == values["scores"][1]
+    assert (values["only_first"], values["only_second"], values["mcnemar_p"]) == ([], [], 1.0)
+
+
+def test_two_models_are_compared_on_the_same_pictures(
+    two_runs: tuple[Path, Path], labelled: Path
+) -> None:
+    values = as_json("compare", *two_runs, "--data", labelled)
+    both = [as_json("evaluate", run, "--data", labelled) for run in two_runs]
+    right = [{p["name"] for p in one["predictions"] if p["right"]} for one in both]
+    for i, name in enumerate(("only_first", "only_second")):
+        assert values["scores"][i]["accuracy"] == both[i]["accuracy"]
+        assert {entry["name"] for entry in values[name]} == right[i] - right[1 - i]
+    result = retrain("compare", *two_runs)
+    assert result.returncode == 0, result.stderr
+    assert "McNemar's test: p = " in result.stdout
+
+
+def test_models_of_other_categories_are_not_compared(trained: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(trained / "model", bundle)
+    values = json.loads((bundle / "manifest.json").read_text())
+    values["labels"] = ["a", "b", "c"]
+    (bundle / "manifest.json").write_text(json.dumps(values))
+    assert "the same categories" in refused(retrain("compare", trained, bundle), 2)
