@@ -46,18 +46,20 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
     return float(math.exp(minimize_scalar(cost, bounds=BOUNDS, method="bounded").x))
 
 
-def calibrated_losses(
-    logits: NDArray[np.floating], labels: NDArray[np.integer]
+def losses(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], temperature: float
 ) -> NDArray[np.float64]:
-    """Return the log loss of each picture, float [n], at the temperature that suits all of them.
-
-    Models are compared by it: one that was trained on smoothed labels is modest by a temperature
-    that calibration takes away.
-    """
-    scores = log_softmax(logits.astype(np.float64) / fit_temperature(logits, labels), axis=1)
+    """Return the log loss of each picture, float [n], for logits [n, k] at a temperature."""
+    scores = log_softmax(logits.astype(np.float64) / temperature, axis=1)
     return np.asarray(-scores[np.arange(len(labels)), labels])
 
 
 def calibrated_loss(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Return the mean of `calibrated_losses`; NaN where there are no labels."""
-    return float(calibrated_losses(logits, labels).mean()) if len(labels) else math.nan
+    """Return the log loss at the temperature that suits these pictures; NaN where there are none.
+
+    Epochs are compared by it: a model that was trained on smoothed labels is modest by a
+    temperature that calibration takes away.
+    """
+    if len(labels) == 0:
+        return math.nan
+    return float(losses(logits, labels, fit_temperature(logits, labels)).mean())

@@ -19,9 +19,8 @@ from retrain.progress import Reporter, counted
 from retrain.train.balance import category_weights, prior_shift
 from retrain.train.calibration import (
     Calibration,
-    calibrated_loss,
-    calibrated_losses,
     fit_temperature,
+    losses,
 )
 from retrain.train.checkpoints import Checkpoints, EpochRow, Plan
 from retrain.train.fit import Log
@@ -102,33 +101,32 @@ def learn(
         side: predict_logits(forward, [p.path for p in parts[side].pictures], rules)
         for side in SIDES[1:]
     }
-    new, old = logits["validation"], head.logits(valid.features)
-    new_loss, old_loss = (calibrated_loss(each, valid.labels) for each in (new, old))
-    losses = f"validation loss {new_loss:.4f} against the head's {old_loss:.4f}"
-    if not is_better(new, old, valid.labels):
+    temperature = fit_temperature(logits["validation"], valid.labels)
+    new = losses(logits["validation"], valid.labels, temperature)
+    old = losses(head.logits(valid.features), valid.labels, head.calibration.temperature)
+    both = f"validation loss {new.mean():.4f} against the head's {old.mean():.4f}"
+    if not is_better(new, old):
         report.say(
-            f"Kept: the head alone; fine-tuning's {losses}, no gain beyond what chance does on "
+            f"Kept: the head alone; fine-tuning's {both}, no gain beyond what chance does on "
             f"{counted(len(valid.labels), 'picture')}."
         )
         return _kept_head(model, head, parts, history, fitted.plan)
-    report.say(f"Kept: the fine-tuned model, {losses}.")
-    temperature = fit_temperature(logits["validation"], valid.labels)
+    report.say(f"Kept: the fine-tuned model, {both}.")
     calibration = Calibration(temperature, "validation", len(valid.labels))
     return Learned(
         tuned_model, forward, "fine_tune", policy, logits, calibration, history, fitted.plan
     )
 
 
-def is_better(
-    new: NDArray[np.floating], old: NDArray[np.floating], labels: NDArray[np.integer]
-) -> bool:
-    """Tell whether logits [n, k] are better than others on the same pictures, beyond chance.
+def is_better(new: NDArray[np.floating], old: NDArray[np.floating]) -> bool:
+    """Tell whether losses [n] are lower than others of the same pictures, beyond chance.
 
-    Their calibrated losses are compared picture by picture, and the mean gain must exceed its
-    standard error: the simpler model stays unless there is a reason (the one-standard-error rule,
-    Breiman et al. 1984).
+    The mean gain must exceed its standard error: the simpler model stays unless there is a reason
+    (the one-standard-error rule, Breiman et al. 1984). Both models come calibrated as they would be
+    published: a few pictures for validation calibrate a fine-tuned model less well than all those
+    that a head is cross-fitted on, and that counts.
     """
-    gains = calibrated_losses(old, labels) - calibrated_losses(new, labels)
+    gains = old - new
     error = gains.std(ddof=1) / math.sqrt(len(gains)) if len(gains) > 1 else math.inf
     return bool(gains.mean() > error)
 
