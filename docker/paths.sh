@@ -5,7 +5,8 @@
 # Options of the tool that take a value: what follows one is no TF_FILES, SRC or DEST.
 VALUE_OPTIONS="|--backbone|--weights|--size|--fit|--group-by|--fine-tune|--epochs|--groups|--lr|\
 --batch|--precision|--minutes|--seed|--top|--min-score|--unsure|--patience|--best-by|--balance|\
---augment|--output|--data|--side|--use|--prune|"
+--augment|--output|--data|--side|--use|--prune|--category|\
+--method|--layer|"
 # Those of them whose value is a path, and of these the ones that are written to.
 PATH_OPTIONS="|--weights|--unsure|--output|--data|"
 WRITTEN_OPTIONS="|--unsure|--output|"

@@ -11,6 +11,9 @@ Augment = Literal["none", "light", "standard", "strong"]
 Balance = Literal["auto", "always", "never"]
 BestBy = Literal["loss", "macro-f1"]
 GuessPrecision = Literal["auto", "float32", "int8"]
+ExplainMethod = Literal[
+    "gradcam", "gradcam++", "layercam", "scorecam", "saliency", "guided", "guided-gradcam"
+]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 INK, LEARNED, HELD_OUT, RATE = "#222222", "#3b6fb6", "#c8553d", "#8a8a8a"
 DOTS_PER_INCH = 120
 CELLS_WITH_NUMBERS = 12  # categories up to which a confusion matrix shows its counts
+
+HEAT, HEAT_SHARE = "turbo", 0.6  # colours of heat maps, and how far they cover the picture
 
 _STYLE: Any = {
     "font.size": 9.0,
@@ -113,6 +116,24 @@ def draw_confusion(
                     colour = "white" if 2 * cell > most else INK
                     axes.text(j, i, str(cell), ha="center", va="center", color=colour)
     return figure
+
+
+def overlay(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return uint8 [size, size, 3] pixels that glow where heat [size, size], 0..1, is high."""
+    glow = 255 * mpl.colormaps[HEAT](heat)[..., :3]
+    share = HEAT_SHARE * heat[..., np.newaxis]
+    return np.asarray((1 - share) * pixels + share * glow, np.uint8)
+
+
+def ember(heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return heat [size, size], 0..1, as a picture of its own, black where there is none."""
+    return np.asarray(255 * mpl.colormaps["inferno"](heat)[..., :3], np.uint8)
+
+
+def relief(gradients: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return signed gradients [size, size, 3] as a picture, grey where there are none."""
+    most = max(float(np.percentile(np.abs(gradients), 99.5)), 1e-12)
+    return np.asarray(np.clip(127.5 * (1 + gradients / most), 0, 255), np.uint8)
 
 
 def draw_sheet(

@@ -14,6 +14,7 @@ from retrain.cli import (
     compare,
     doctor,
     evaluate,
+    explain,
     guess,
     guess_dir,
     interrupts,
@@ -46,7 +47,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 
 COMMANDS = (
-    *(train, guess, guess_dir, evaluate, compare),
+    *(train, guess, guess_dir, evaluate, compare, explain),
     *(runs, show_batch, lr_find, weights, doctor),
 )
 for module in COMMANDS:

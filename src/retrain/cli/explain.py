@@ -1,0 +1,75 @@
+"""`retrain explain`: what in a picture speaks for a category."""
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from retrain.cli.options import PATH, json_option
+from retrain.config import ExplainMethod
+from retrain.errors import InputsFailed
+
+
+@click.command("explain")
+@click.argument("tf_files", type=PATH)
+@click.argument("images", type=PATH, nargs=-1, required=True, metavar="IMAGE...")
+@click.option(
+    "--category",
+    "categories",
+    multiple=True,
+    metavar="NAME",
+    help="Explain this one instead of the guess; may be given again, to compare.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(get_args(ExplainMethod)),
+    default="gradcam",
+    show_default=True,
+    help="Of the heat map; scorecam takes minutes a picture.",
+)
+@click.option("--layer", metavar="NAME", help="Whose feature maps are used; the last ones if not.")
+@click.option("--output", type=PATH, help="Folder for the PNGs; TF_FILES/explained if not given.")
+@json_option
+def command(
+    tf_files: Path,
+    images: tuple[Path, ...],
+    categories: tuple[str, ...],
+    method: ExplainMethod,
+    layer: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Draw pictures with what speaks for a category: original, heat map, guided backpropagation.
+
+    TF_FILES is a workspace with a trained model, or a bundle.
+
+    Example: retrain explain tf_files photo.jpg --category boat --category house
+    """
+    from retrain.infer.guess import score_line
+    from retrain.jobs.explain import explain
+    from retrain.progress import counted
+
+    values = []
+    failed = 0
+    for found in explain(tf_files, images, categories, method, layer, output):
+        picture = str(found.picture) if found.picture else None
+        values.append(
+            {
+                "source": str(found.source),
+                "picture": picture,
+                "scores": found.scores,
+                "categories": found.categories,
+                "error": found.error,
+            }
+        )
+        if found.error:
+            failed += 1
+            click.echo(f"retrain: {found.source}: {found.error}", err=True)
+        elif not as_json:
+            best, score = next(iter(found.scores.items()))
+            click.echo(f"{found.source}: {score_line(best, score)}, see {picture}")
+    if as_json:
+        click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+    if failed:
+        raise InputsFailed(f"{failed} of {counted(len(images), 'picture')} could not be explained.")
