@@ -2,7 +2,8 @@
 # Every check, one command; sets itself up. Arguments go to pytest: bash test.sh -k split
 #
 # The container is tested where a Docker engine answers; RETRAIN_BASE_IMAGE and
-# RETRAIN_BUILD_OPTIONS hold for its image as they do for docker/run.sh.
+# RETRAIN_BUILD_OPTIONS hold for its image as they do for docker/run.sh. Pages are looked at where
+# chromium is installed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 bash docker/local.sh --set-up dev

@@ -87,8 +87,8 @@ share_value() {
 share_workspace() {
     local root=""
     case "$subcommand:$path" in
-        evaluate:*/runs/* | compare:*/runs/*) root="${path%/runs/*}" ;;
-        evaluate:*/model | compare:*/model) root="${path%/model}" ;;
+        evaluate:*/runs/* | compare:*/runs/* | report:*/runs/*) root="${path%/runs/*}" ;;
+        evaluate:*/model | compare:*/model | report:*/model) root="${path%/model}" ;;
     esac
     if [ -n "$root" ]; then reads+=("$root"); fi
 }

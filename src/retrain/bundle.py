@@ -20,7 +20,8 @@ class Manifest:
     weights_sha256: of the file that the backbone started from, None from scratch.
     fit, size: the pixel rules; scaling: what the network itself does with pixels first.
     temperature: logits are divided by it. cascade: whether int8 may guess first, and why (not);
-    None where it was not made. kept: "head" or "fine_tune". checks: parity's findings.
+    None where it was not made. kept: "head" or "fine_tune". checks: parity's findings. command:
+    that made it, "" if a program did.
     """
 
     run: str
@@ -40,6 +41,7 @@ class Manifest:
     versions: Mapping[str, str]
     precision: str
     temperature: float = 1.0
+    command: str = ""
     pixel_rules_version: int = RULES_VERSION
     cascade: Mapping[str, Any] | None = None
     saved_model_applies_exif: bool = False

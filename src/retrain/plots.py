@@ -1,5 +1,6 @@
-"""Pictures about trainings, as PNG files; matplotlib draws here alone."""
+"""Pictures about trainings; matplotlib draws here alone."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,30 @@ def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]
         return figure, figure.subplots(1, columns)
 
 
+def save_png(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG."""
+    figure.savefig(path, format="png")
+
+
+def svg(figure: Figure) -> str:
+    """Return a figure as an `<svg>` element: text stays text, ink takes the page's colour."""
+    file = io.StringIO()
+    with mpl.rc_context({**_STYLE, "svg.fonttype": "none", "svg.hashsalt": "retrain"}):
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    text = file.getvalue()
+    return (
+        text[text.index("<svg") :].replace(INK, "currentColor").replace("#000000", "currentColor")
+    )
+
+
 def draw_history(
     penalties: Sequence[float],
     head: Mapping[str, Sequence[float]],
     epochs: Mapping[str, Sequence[float]],
     rates: Sequence[float],
     planned: int,
-    path: Path,
-) -> None:
-    """Draw how the loss fell, and where the learning rate stood.
+) -> Figure:
+    """Return a figure of how the loss fell, and where the learning rate stood.
 
     Args:
         penalties: of the heads that were tried.
@@ -50,7 +66,6 @@ def draw_history(
         epochs: losses after each epoch of fine-tuning, by the name of the line; may be empty.
         rates: learning rates, evenly over all epochs that were planned.
         planned: epochs.
-        path: the PNG to write.
     """
     with mpl.rc_context(_STYLE):
         figure, both = _figure(8.0, 3.2, 2 if epochs else 1)
@@ -74,7 +89,7 @@ def draw_history(
             second.set_ylim(bottom=0)
             lines = axes.get_lines() + second.get_lines()
             axes.legend(lines, [line.get_label() for line in lines])
-        figure.savefig(path, format="png")
+    return figure
 
 
 def draw_sweep(
@@ -94,6 +109,26 @@ def draw_sweep(
         if suggestions:
             axes.legend()
         figure.savefig(path, format="png")
+
+
+def draw_reliability(
+    scores: Sequence[float], accuracies: Sequence[float], counts: Sequence[int]
+) -> Figure:
+    """Return a figure of how often guesses are right, over their score; larger dots, more pictures.
+
+    Args:
+        scores: mean score of each bin, 0..1.
+        accuracies: share of right guesses in it.
+        counts: pictures in it.
+    """
+    with mpl.rc_context(_STYLE):
+        figure, axes = _figure(3.6, 3.2)
+        axes.plot([0, 1], [0, 1], ":", color=RATE)
+        axes.plot(scores, accuracies, color=LEARNED, linewidth=1)
+        sizes = [20 + 180 * count / max(counts, default=1) for count in counts]
+        axes.scatter(scores, accuracies, sizes, color=LEARNED)
+        axes.set(xlabel="score", ylabel="share that is right", xlim=(0, 1.05), ylim=(0, 1.05))
+    return figure
 
 
 def draw_confusion(

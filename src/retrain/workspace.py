@@ -186,9 +186,13 @@ def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[Sequence[str]]
 
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file, atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, atomically."""
     with atomic_writer(path) as part:
-        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-        part.write_text(text + "\n", encoding="utf-8", errors=ENCODE_ERRORS)
+        part.write_text(text, encoding="utf-8", errors=ENCODE_ERRORS)
 
 
 @contextlib.contextmanager

@@ -7,10 +7,8 @@ from typing import Literal
 import click
 
 from retrain.cli.options import PATH, data_options, json_option
-from retrain.cli.scores import accuracy, print_categories, print_verdicts, tell_skipped
+from retrain.cli.scores import WORST, accuracy, print_categories, print_verdicts, tell_skipped
 from retrain.errors import InputsFailed
-
-WORST = 5
 
 
 @click.command("evaluate")

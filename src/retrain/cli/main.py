@@ -19,6 +19,7 @@ from retrain.cli import (
     guess_dir,
     interrupts,
     lr_find,
+    report,
     runs,
     show_batch,
     train,
@@ -47,7 +48,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 
 COMMANDS = (
-    *(train, guess, guess_dir, evaluate, compare, explain),
+    *(train, guess, guess_dir, evaluate, compare, explain, report),
     *(runs, show_batch, lr_find, weights, doctor),
 )
 for module in COMMANDS:

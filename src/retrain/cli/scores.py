@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from retrain.metrics import Evaluation
 
 
+WORST = 5  # pictures named
+
+
 def accuracy(scores: "Evaluation") -> str:
     """Write accuracy with its interval, the number of pictures, and macro-F1."""
     from retrain.progress import counted

@@ -1,6 +1,8 @@
 """`retrain train`: a folder of pictures becomes a published model."""
 
 import json
+import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ from retrain.cli.options import (
     train_config,
     tuning_options,
 )
-from retrain.cli.scores import accuracy, print_categories
+from retrain.cli.scores import WORST, accuracy, print_categories, print_verdicts
 
 if TYPE_CHECKING:
     from retrain.jobs.train import Trained
@@ -49,7 +51,8 @@ def command(tf_files: Path, fresh: bool, as_json: bool, **settings: Any) -> None
     from retrain.cli.console import Terminal
     from retrain.jobs.train import train
 
-    result = train(tf_files, train_config(settings), Terminal(), fresh)
+    line = shlex.join(["retrain", *sys.argv[1:]])
+    result = train(tf_files, train_config(settings), Terminal(), fresh, line)
     if as_json:
         values = {"run": str(result.run), "seconds": result.seconds, **asdict(result.manifest)}
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))
@@ -68,4 +71,10 @@ def _print_summary(tf_files: Path, result: "Trained") -> None:
     last = result.evaluations["test"] or result.evaluations["validation"]
     if last:
         print_categories(last)
+    if any(not verdict.right for verdict in result.verdicts):
+        click.echo("Most wrong:")
+        print_verdicts([v for v in result.verdicts if not v.right][:WORST])
+    for sentence in result.advice:
+        click.echo(f"Next: {sentence}")
+    click.echo(f"Report: {result.run / 'report.html'}")
     click.echo(f"Model: {tf_files / 'model'} -> {result.run.name}, {duration(result.seconds)}")

@@ -1,5 +1,6 @@
 """What a model says of each labelled picture, and which pictures it gets most wrong."""
 
+import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.workspace import write_csv
+from retrain.errors import BundleError
+from retrain.workspace import ENCODE_ERRORS, write_csv
 
 PREDICTIONS = "predictions.csv"
 _HEADER = ("path", "side", "category", "guess", "score", "score_of_category", "loss")
@@ -70,6 +72,11 @@ def verdicts(
                 *(float(scores[best]), true_score, loss),
             )
         )
+    return worst_first(found)
+
+
+def worst_first(found: Iterable[Verdict]) -> list[Verdict]:
+    """Return verdicts, the greatest loss first."""
     return sorted(found, key=lambda verdict: (-verdict.loss, verdict.name))
 
 
@@ -88,6 +95,35 @@ def write_predictions(path: Path, found: Iterable[Verdict]) -> None:
         for v in found
     )
     write_csv(path, _HEADER, rows)
+
+
+def read_predictions(path: Path, data: Path | None) -> list[Verdict]:
+    """Return the verdicts of a CSV.
+
+    Args:
+        path: as `write_predictions` wrote it.
+        data: folder of the pictures; without it their paths are their names.
+
+    Raises:
+        BundleError: it cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file:
+            return [
+                Verdict(
+                    name=row["path"],
+                    path=(data or Path()) / row["path"],
+                    side=row["side"],
+                    category=row["category"],
+                    guess=row["guess"],
+                    score=float(row["score"]),
+                    true_score=float(row["score_of_category"]),
+                    loss=float(row["loss"]),
+                )
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, ValueError, csv.Error) as error:
+        raise BundleError(f"{path} cannot be read ({error}). Train again.") from error
 
 
 def most_confused(found: Iterable[Verdict]) -> tuple[str, str, int] | None:

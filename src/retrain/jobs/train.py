@@ -7,54 +7,60 @@ import os
 import platform
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from retrain.bundle import Manifest
+from retrain.bundle import Manifest, open_bundle
 from retrain.config import TrainConfig
 from retrain.data.records import SIDES, Side, Skipped
 from retrain.errors import ChecksFailed, MachineError
+from retrain.evaluate.advice import advice
+from retrain.evaluate.verdicts import Verdict
 from retrain.features import seconds_per_picture
 from retrain.jobs.exports import EXPORT_SECONDS, write_exports
+from retrain.jobs.report import REPORT, write_report
 from retrain.jobs.resume import CHECKPOINTS, begin
+from retrain.jobs.run_files import judge_held_back, write_results
 from retrain.jobs.start import start
-from retrain.metrics import Evaluation, calibration_error, evaluate, log_loss, softmax
+from retrain.metrics import Evaluation, evaluate, softmax
 from retrain.model.devices import dtype_policy_name, gpus
-from retrain.plots import draw_history
 from retrain.progress import Reporter
-from retrain.train.calibration import Calibration
-from retrain.train.checkpoints import Checkpoints, EpochRow
-from retrain.train.labelled import Labelled
+from retrain.train.checkpoints import Checkpoints
 from retrain.train.logs import TensorBoard
-from retrain.train.recipe import Learned, learn
-from retrain.train.schedules import rate_share
+from retrain.train.recipe import learn
 from retrain.train.stages import Budget
 from retrain.version import VERSION
-from retrain.workspace import Workspace, write_csv, write_json
+from retrain.workspace import Workspace, write_json
 
-CURVE_POINTS = 200  # of the learning rate's curve
 NEARLY_FULL = 1 << 20  # bytes left on a disk that counts as full
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished training. evaluations: by side, None where the side has no pictures."""
+    """A finished training.
+
+    evaluations: by side, None where the side has no pictures. verdicts: on validation and test
+    pictures, the greatest loss first. advice: what to do next, a sentence each.
+    """
 
     run: Path
     manifest: Manifest
     evaluations: Mapping[Side, Evaluation | None]
+    verdicts: Sequence[Verdict]
+    advice: Sequence[str]
     skipped: Sequence[Skipped]
     seconds: float
 
 
-def train(root: Path, config: TrainConfig, report: Reporter, fresh: bool = False) -> Trained:
+def train(
+    root: Path, config: TrainConfig, report: Reporter, fresh: bool = False, command: str = ""
+) -> Trained:
     """Train on `root/data` and publish the model as `root/model`.
 
     Args:
@@ -62,6 +68,7 @@ def train(root: Path, config: TrainConfig, report: Reporter, fresh: bool = False
         config: everything that can be chosen.
         report: hears what happens.
         fresh: do not go on with an interrupted training of the same pictures and options.
+        command: that people would type to train so again, for the report.
 
     Raises:
         DataError, WeightsError, MachineError, UsageError: see `errors.py`.
@@ -135,12 +142,24 @@ def train(root: Path, config: TrainConfig, report: Reporter, fresh: bool = False
                 versions=_versions(),
                 precision=learned.policy,
                 temperature=temperature,
+                command=command,
             )
-            _write_results(run, data.categories, parts, evaluations, learned)
+            found = judge_held_back(parts, data.categories, learned)
+            write_results(run, data.categories, parts, evaluations, found, learned, rules)
             write_json(run / "manifest.json", asdict(manifest))
         shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
         _publish(workspace, run, exports.checks)
-    return Trained(run, manifest, evaluations, data.skipped, time.monotonic() - begun)
+        write_report(open_bundle(run), learned.model, run / REPORT, report)
+    counts = Counter(p.category for p in parts["train"].pictures)
+    return Trained(
+        run,
+        manifest,
+        evaluations,
+        found,
+        advice(found, {name: counts[name] for name in data.categories}),
+        data.skipped,
+        time.monotonic() - begun,
+    )
 
 
 def _deadline(begun: float, config: TrainConfig, gpu: bool) -> float:
@@ -166,58 +185,6 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         **found,
-    }
-
-
-def _write_results(
-    run: Path,
-    categories: Sequence[str],
-    parts: Mapping[Side, Labelled],
-    evaluations: Mapping[Side, Evaluation | None],
-    learned: Learned,
-) -> None:
-    header = tuple(entry.name for entry in fields(EpochRow))
-    rows = (
-        [("" if cell is None else str(cell)) for cell in astuple(row)] for row in learned.history
-    )
-    write_csv(run / "history.csv", header, rows)
-    _draw_history(learned, run / "history.png")
-    metrics: dict[str, Any] = {"categories": categories}
-    for side, scores in evaluations.items():
-        metrics[side] = scores.as_dict() if scores else None
-    metrics["calibration"] = asdict(learned.calibration) | {
-        side: _calibration(learned.logits[side], parts[side].labels, learned.calibration)
-        for side, scores in evaluations.items()
-        if scores
-    }
-    write_json(run / "metrics.json", metrics)
-
-
-def _draw_history(learned: Learned, path: Path) -> None:
-    def lines(stage: str) -> dict[str, list[float]]:
-        rows = [row for row in learned.history if row.stage == stage]
-        training = {"training": [row.train_loss for row in rows]}
-        held_out = {"validation": [row.valid_loss for row in rows]}
-        return training | held_out if rows else {}
-
-    penalties = [row.penalty for row in learned.history if row.penalty is not None]
-    epochs, peak = (learned.plan.epochs, learned.plan.learning_rates[1]) if learned.plan else (0, 0)
-    rates = [peak * rate_share(i, CURVE_POINTS) for i in range(CURVE_POINTS)]
-    draw_history(penalties, lines("head"), lines("fine_tune"), rates, epochs, path)
-
-
-def _calibration(
-    logits: NDArray[np.float32], labels: NDArray[np.integer], calibration: Calibration
-) -> dict[str, Any]:
-    """Return what the temperature did on one side, with the number of pictures behind it."""
-    before, after = softmax(logits), softmax(logits, calibration.temperature)
-    return {
-        "pictures": len(labels),
-        "log_loss": {"before": log_loss(before, labels), "after": log_loss(after, labels)},
-        "calibration_error": {
-            "before": calibration_error(before, labels),
-            "after": calibration_error(after, labels),
-        },
     }
 
 

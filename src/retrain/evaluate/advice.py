@@ -1,0 +1,61 @@
+"""What a person should do next, from what a model got wrong."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from retrain.evaluate.verdicts import Verdict, most_confused
+from retrain.metrics import wilson_interval
+from retrain.progress import counted
+
+FEW_TO_LEARN = 20  # training pictures of a category
+FEW_TO_JUDGE = 50  # held-back pictures of all categories together
+SURE = 0.9
+SHOWN = 3  # names in a sentence
+
+
+def advice(found: Sequence[Verdict], training: Mapping[str, int]) -> list[str]:
+    """Return what to do next, a sentence each, the most useful first.
+
+    Args:
+        found: verdicts on held-back pictures, the greatest loss first.
+        training: pictures to learn from, by category.
+    """
+    sentences = []
+    sure = [v for v in found if not v.right and v.score >= SURE]
+    if sure:
+        names = ", ".join(v.name for v in sure[:SHOWN])
+        more = f" and {len(sure) - SHOWN} more" if len(sure) > SHOWN else ""
+        sentences.append(
+            f"The model is sure and wrong about {counted(len(sure), 'picture')}: look whether "
+            f"{'they lie' if len(sure) > 1 else 'it lies'} in the right folder ({names}{more})."
+        )
+    pair = most_confused(found)
+    if pair:
+        category, guess, count = pair
+        total = sum(v.category == category for v in found)
+        sentences.append(
+            f"{category!r} is taken for {guess!r} most often ({count} of {total} pictures): add "
+            "pictures of both that show what tells them apart."
+        )
+    for category, count in sorted(training.items(), key=lambda item: item[1]):
+        if count < FEW_TO_LEARN:
+            sentences.append(
+                f"{category!r} has {counted(count, 'picture')} to learn from: add some, "
+                f"{FEW_TO_LEARN} at least."
+            )
+    if found and len(found) < FEW_TO_JUDGE:
+        low, high = wilson_interval(sum(v.right for v in found), len(found))
+        sentences.append(
+            f"{counted(len(found), 'picture')} held back cannot tell much (the accuracy on new "
+            f"ones may be anywhere from {low:.2f} to {high:.2f}): more pictures, surer numbers."
+        )
+    if not sentences:
+        sentences.append(
+            "Nothing stands out. Try pictures from elsewhere: another camera, place or season."
+        )
+    return sentences
+
+
+def training_counts(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
+    """Return the training pictures of each category, from the rows of split.csv."""
+    return dict(Counter(row["category"] for row in rows if row["side"] == "train" and row["path"]))

@@ -1,0 +1,160 @@
+"""Writes a run's report.html, from what the run and its workspace hold."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from retrain.bundle import Bundle, open_bundle
+from retrain.data.images import BadPicture, Pixels, read_bytes, read_pixels
+from retrain.errors import BundleError
+from retrain.evaluate.interpret import Interpreter
+from retrain.evaluate.report import TOP_LOSSES, Facts, render
+from retrain.evaluate.verdicts import PREDICTIONS, Verdict, read_predictions
+from retrain.jobs.explain import load_classifier
+from retrain.plots import overlay
+from retrain.progress import Reporter, counted
+from retrain.workspace import (
+    ENCODE_ERRORS,
+    SPLIT,
+    Workspace,
+    data_of,
+    machine_errors,
+    write_text,
+)
+
+REPORT, HISTORY_SVG = "report.html", "history.svg"
+_BATCH = 8  # pictures explained at a time
+
+
+def rebuild_report(root: Path, output: Path | None, report: Reporter) -> Path:
+    """Write the report of a published model anew; return where it is.
+
+    Args:
+        root: the workspace, one of its runs, or a bundle.
+        output: file to write; None for `report.html` in the run.
+        report: hears what is missing.
+
+    Raises:
+        BundleError: there is no model. MachineError: the file cannot be written.
+    """
+    bundle = open_bundle(Workspace(root.absolute()).published())
+    path = (output or bundle.files.folder / REPORT).absolute()
+    model = load_classifier(bundle) if bundle.files.keras.is_file() else None
+    write_report(bundle, model, path, report)
+    return path
+
+
+def write_report(bundle: Bundle, model: keras.Model | None, path: Path, report: Reporter) -> None:
+    """Write a run's report.
+
+    Args:
+        bundle: the run.
+        model: its Keras model, for heat maps; None: there are none.
+        path: the HTML file.
+        report: shows progress, hears what is missing.
+
+    Raises:
+        MachineError: the file cannot be written.
+    """
+    run, manifest = bundle.files.folder, bundle.manifest
+    missing = []
+    data = data_of(run)
+    if data is None:
+        missing.append("The pictures: the run does not lie in its workspace.")
+    found: list[Verdict] = []
+    try:
+        found = read_predictions(run / PREDICTIONS, data)
+    except BundleError as error:
+        missing.append(str(error))
+    heat = dict(_heat(found[:TOP_LOSSES], bundle, model, report)) if model and data else {}
+    gone = sum(not verdict.path.is_file() for verdict in found) if data else 0
+    if gone:
+        missing.append(f"{counted(gone, 'picture')} of this run, no longer where they were.")
+    for sentence in missing:
+        report.warn(f"Missing in the report: {sentence}")
+    counts: dict[str, Counter[str]] = {}
+    for row in _rows(run / SPLIT):
+        if row["path"]:
+            counts.setdefault(row["category"], Counter())[row["side"]] += 1
+    environment = [
+        ("backbone", f"{manifest.backbone} at {manifest.size} px ({manifest.backbone_reason})"),
+        ("weights", manifest.weights),
+        ("kept", "the fine-tuned model" if manifest.kept == "fine_tune" else "the head alone"),
+        ("number format", manifest.precision),
+        ("temperature", f"{manifest.temperature:.3f}"),
+        *manifest.versions.items(),
+    ]
+    history = run / HISTORY_SVG
+    page = render(
+        Facts(
+            run=manifest.run,
+            labels=manifest.labels,
+            rules=bundle.rules,
+            verdicts=found,
+            metrics={side: manifest.metrics.get(side) for side in ("validation", "test")},
+            heat=heat,
+            counts=counts,
+            skipped=[(row["path"], row["reason"]) for row in _rows(run / "skipped.csv")],
+            settings=list(_flat(_json(run / "config.json"))),
+            environment=environment,
+            command=manifest.command,
+            history=history.read_text(encoding="utf-8") if history.is_file() else "",
+            missing=missing,
+        )
+    )
+    with machine_errors(path.parent):
+        write_text(path, page)
+
+
+def _heat(
+    found: list[Verdict], bundle: Bundle, model: keras.Model, report: Reporter
+) -> Iterator[tuple[str, tuple[Pixels, Pixels]]]:
+    """Yield pictures as the network sees them, and with what spoke for the guess, by name."""
+    interpreter = Interpreter(model)
+    labels = bundle.manifest.labels
+    with report.bar("heat maps", len(found)) as advance:
+        for start in range(0, len(found), _BATCH):
+            batch = []
+            for verdict in found[start : start + _BATCH]:
+                try:
+                    batch.append((verdict, read_pixels(read_bytes(verdict.path), bundle.rules)))
+                except BadPicture:
+                    continue  # counted as gone
+            if batch:
+                pixels = np.stack([one for _, one in batch])
+                guesses = [labels.index(verdict.guess) for verdict, _ in batch]
+                for (verdict, one), map_ in zip(
+                    batch, interpreter.heat("gradcam", pixels, guesses), strict=True
+                ):
+                    yield verdict.name, (one, overlay(one, map_))
+            advance(len(found[start : start + _BATCH]))
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    try:
+        values: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the settings of nested sections as names and values."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", str(value)

@@ -1,0 +1,133 @@
+"""report.html: complete, self-contained, and good to read; looked at in a real browser."""
+
+import csv
+import html
+import shutil
+from pathlib import Path
+
+import pytest
+
+from browser import CONTRASTS, Scheme, needs_browser, opened
+from commands import QUICK, retrain
+from pictures import CATEGORIES, write_jpegs
+
+LABELS = {
+    "disc": '<script>alert("disc")</script>',
+    "stripes": "'stripes', \"and\" &amp; more",
+    "squares": "مربعات",
+}
+READABLE = 4.5  # WCAG 2.1, AA
+LARGEST = 5_000_000
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained workspace with labels that no page may take for its own; some are wrong."""
+    root = tmp_path_factory.mktemp("report") / "tf files é"
+    rows = []
+    for category in CATEGORIES:
+        for i, path in enumerate(write_jpegs(root / "data", category, 30)):
+            other = CATEGORIES[CATEGORIES.index(category) - 1]
+            rows.append((path.relative_to(root / "data"), LABELS[category if i % 5 else other]))
+    (root / "data" / "<b>broken.jpg").write_text("no picture")
+    rows.append((Path("<b>broken.jpg"), LABELS["disc"]))
+    with (root / "data" / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("path", "label"), *rows])
+    result = retrain("train", root, *QUICK)
+    assert result.returncode == 0, result.stderr
+    assert "Next: " in result.stdout
+    assert "Most wrong:\n  " in result.stdout
+    return root
+
+
+@pytest.fixture
+def page(root: Path) -> Path:
+    return root / "model" / "report.html"
+
+
+def test_the_page_tells_what_the_run_knows(root: Path, page: Path) -> None:
+    text = page.read_text()
+    for label in LABELS.values():
+        assert html.escape(label, quote=False) in text.replace("&#34;", '"').replace("&#39;", "'")
+        assert label not in text or "<" not in label
+    assert "<b>broken" not in text
+    assert "--size 128 --fine-tune never" in text
+    assert (root / "model").readlink().name in text
+    assert "efficientnet_lite0 at 128 px" in text
+
+
+def test_it_is_written_anew_wherever_one_wants(root: Path, page: Path, tmp_path: Path) -> None:
+    result = retrain("report", root, "--output", tmp_path / "again.html")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "again.html").read_text() == page.read_text()
+
+
+def test_without_data_it_says_what_is_missing(root: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(root / "model", bundle)
+    (bundle / "predictions.csv").unlink()
+    result = retrain("report", bundle)
+    assert result.returncode == 0, result.stderr
+    assert "Missing in the report: " in result.stderr
+    text = (bundle / "report.html").read_text()
+    assert "What is missing here" in text
+    assert "predictions.csv cannot be read" in text
+    assert "the run does not lie in its workspace" in text
+
+
+def test_pictures_that_are_gone_leave_a_place(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "tf_files"
+    shutil.copytree(root, copy, symlinks=True)
+    for path in (copy / "data").glob("*/*.jpg"):
+        path.unlink()
+    result = retrain("report", copy)
+    assert result.returncode == 0, result.stderr
+    assert "no longer where they were" in result.stderr
+    assert "not shown" in (copy / "model" / "report.html").read_text()
+
+
+@needs_browser
+def test_a_number_of_the_matrix_opens_its_pictures_by_keyboard(page: Path) -> None:
+    with opened(page) as view:
+        number = view.locator(".confusion td > button").first
+        number.focus()
+        view.keyboard.press("Enter")
+        sheet = view.locator(".sheet:popover-open")
+        assert sheet.locator("img").count() == min(24, int(number.inner_text()))
+        assert sheet.locator("img").first.evaluate("image => image.naturalWidth") == 96
+        view.keyboard.press("Escape")
+        assert view.locator(".sheet:popover-open").count() == 0
+        assert number.evaluate("button => button === document.activeElement")
+
+
+@needs_browser
+def test_labels_are_text(page: Path) -> None:
+    with opened(page) as view:
+        heads = view.locator(".confusion thead th").all_inner_texts()
+    assert sorted(heads) == sorted(LABELS.values())
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read(scheme: Scheme, page: Path) -> None:
+    with opened(page, scheme) as view:
+        for each in view.locator("details").all():
+            each.evaluate("details => { details.open = true }")
+        contrasts = view.evaluate(CONTRASTS)
+    assert len(contrasts) > 50
+    assert [entry for entry in contrasts if entry[1] < READABLE] == []
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [360, 768, 1400])
+def test_nothing_hangs_over_the_edge(width: int, page: Path) -> None:
+    with opened(page, width=width) as view:
+        assert view.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@needs_browser
+def test_each_heat_map_is_there(page: Path) -> None:
+    with opened(page) as view:
+        widths = view.locator(".losses img").evaluate_all("all => all.map(i => i.naturalWidth)")
+    assert widths
+    assert set(widths) == {128}
