@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 INK, LEARNED, HELD_OUT, RATE = "#222222", "#3b6fb6", "#c8553d", "#8a8a8a"
 DOTS_PER_INCH = 120
 CELLS_WITH_NUMBERS = 12  # categories up to which a confusion matrix shows its counts
-
+LONGEST_NAME = 18  # characters
 HEAT, HEAT_SHARE = "turbo", 0.6  # colours of heat maps, and how far they cover the picture
 
 _STYLE: Any = {
@@ -140,9 +140,9 @@ def draw_confusion(
     with mpl.rc_context(_STYLE):
         figure, axes = _figure(side, side)
         axes.imshow(confusion, cmap="Blues", vmin=0)
-        ticks = range(count)
-        axes.set_xticks(ticks, categories, rotation=90, parse_math=False)
-        axes.set_yticks(ticks, categories, parse_math=False)
+        ticks, names = range(count), [shortened(name) for name in categories]
+        axes.set_xticks(ticks, names, rotation=90, parse_math=False)
+        axes.set_yticks(ticks, names, parse_math=False)
         axes.set(xlabel="guessed", ylabel="true")
         most = max(max(row) for row in confusion)
         if count <= CELLS_WITH_NUMBERS:
@@ -151,6 +151,15 @@ def draw_confusion(
                     colour = "white" if 2 * cell > most else INK
                     axes.text(j, i, str(cell), ha="center", va="center", color=colour)
     return figure
+
+
+def shortened(name: str) -> str:
+    """Return a name that fits above or beside a picture.
+
+    >>> shortened("a very long name of a category")
+    'a very long name …'
+    """
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def overlay(pixels: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:

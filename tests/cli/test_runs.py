@@ -73,10 +73,12 @@ def test_without_an_answer_nothing_is_deleted(root: Path) -> None:
         command("runs", root, "--prune", "0"),
         stdin=subprocess.DEVNULL,
         capture_output=True,
+        text=True,
         env=environment(),
         check=False,
     )
-    assert result.returncode != 0
+    assert result.returncode == 2
+    assert "Deleting needs an answer. Received: none. --yes gives it." in result.stderr
     assert len(names(root)) == 3
 
 

@@ -5,11 +5,15 @@ import html
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from browser import CONTRASTS, Scheme, needs_browser, opened
 from commands import QUICK, retrain
 from pictures import CATEGORIES, write_jpegs
+from retrain.data.images import PixelRules
+from retrain.evaluate.report import Facts, render
+from retrain.evaluate.verdicts import Verdict
 
 LABELS = {
     "disc": '<script>alert("disc")</script>',
@@ -18,6 +22,7 @@ LABELS = {
 }
 READABLE = 4.5  # WCAG 2.1, AA
 LARGEST = 5_000_000
+NOISE = np.random.default_rng(0).integers(0, 256, (224, 224, 3)).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +136,42 @@ def test_each_heat_map_is_there(page: Path) -> None:
         widths = view.locator(".losses img").evaluate_all("all => all.map(i => i.naturalWidth)")
     assert widths
     assert set(widths) == {128}
+
+
+def facts(root: Path, count: int, categories: int) -> Facts:
+    """Return facts with many held-back pictures, each a file of its own, a tenth of them wrong."""
+    sources = write_jpegs(root, "noise", 20)
+    labels = [f"category {i}" for i in range(categories)]
+    found = []
+    for i in range(count):
+        path = root / f"{i}.jpg"
+        path.hardlink_to(sources[i % len(sources)])
+        guess = labels[(i + (i % 10 == 0)) % categories]
+        found.append(
+            Verdict(path.name, path, "test", labels[i % categories], guess, 0.9, 0.1, float(-i))
+        )
+    heat = {v.name: (NOISE, NOISE) for v in found[:24]}
+    return Facts(
+        run="run",
+        labels=labels,
+        rules=PixelRules(224, "squash"),
+        verdicts=found,
+        metrics={"test": None, "validation": None},
+        heat=heat,
+        counts={},
+        skipped=[("a.jpg", "broken")] * 1000,
+        settings=[],
+        environment=[],
+        command="",
+        history="",
+        missing=[],
+    )
+
+
+@pytest.mark.parametrize("categories", [5, 60])
+def test_ten_thousand_pictures_fit_on_a_page(categories: int, tmp_path: Path) -> None:
+    page = render(facts(tmp_path, 10_000, categories))
+    assert len(page.encode()) < LARGEST
+    assert page.count("data:image/jpeg") > 100
+    assert ("a matrix has no room" in page) == (categories == 60)
+    assert "and 900 more, see skipped.csv" in page

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from retrain.cli import interrupts
 from retrain.cli.options import PATH, json_option
+from retrain.errors import UsageError
 
 if TYPE_CHECKING:
     from retrain.jobs.runs import Run
@@ -40,7 +42,7 @@ def command(tf_files: Path, use: str | None, prune: int | None, yes: bool, as_js
         what = f"{counted(len(old), 'run')}, {sum(run.size for run in old) / 1e6:.0f} MB"
         if not old:
             click.echo("No run to delete.", err=True)
-        elif yes or click.confirm(f"Delete {what}?", err=True):
+        elif yes or _agreed(f"Delete {what}?"):
             runs.delete(tf_files, old)
             click.echo(f"Deleted {what}.", err=True)
     found = runs.list_runs(tf_files)
@@ -51,6 +53,15 @@ def command(tf_files: Path, use: str | None, prune: int | None, yes: bool, as_js
         click.echo("No runs yet.", err=True)
     for run in found:
         click.echo(_line(run))
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if interrupts.asked():
+            raise
+        raise UsageError("Deleting needs an answer. Received: none. --yes gives it.") from None
 
 
 def _line(run: "Run") -> str:

@@ -76,5 +76,5 @@ def _print_summary(tf_files: Path, result: "Trained") -> None:
         print_verdicts([v for v in result.verdicts if not v.right][:WORST])
     for sentence in result.advice:
         click.echo(f"Next: {sentence}")
-    click.echo(f"Report: {result.run / 'report.html'}")
+    click.echo(f"Report: {tf_files / 'model' / 'report.html'}")
     click.echo(f"Model: {tf_files / 'model'} -> {result.run.name}, {duration(result.seconds)}")

@@ -5,12 +5,11 @@ from pathlib import Path
 
 from retrain.data.images import PixelRules, read_bytes, read_pixels
 from retrain.evaluate.verdicts import Verdict
-from retrain.plots import draw_sheet
+from retrain.plots import draw_sheet, shortened
 from retrain.workspace import atomic_writer
 
 TOP_LOSSES = "top-losses.png"
 _COLUMNS, _ROWS = 6, 4
-_LONGEST = 18  # characters of a category in a title
 
 
 def draw_top_losses(found: Sequence[Verdict], rules: PixelRules, path: Path) -> None:
@@ -30,11 +29,7 @@ def draw_top_losses(found: Sequence[Verdict], rules: PixelRules, path: Path) -> 
 
 
 def _title(verdict: Verdict) -> str:
-    guess = f"{_short(verdict.guess)} {verdict.score:.2f}"
+    guess = f"{shortened(verdict.guess)} {verdict.score:.2f}"
     if verdict.right:
         return f"{guess}\nright, loss {verdict.loss:.2f}"
-    return f"{guess}\nis {_short(verdict.category)}, loss {verdict.loss:.2f}"
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+    return f"{guess}\nis {shortened(verdict.category)}, loss {verdict.loss:.2f}"
