@@ -85,12 +85,14 @@ share_value() {
 
 # share_workspace: a run is judged by the pictures of the workspace that `path` leads into.
 share_workspace() {
-    local root=""
-    case "$subcommand:$path" in
-        evaluate:*/runs/* | compare:*/runs/* | report:*/runs/*) root="${path%/runs/*}" ;;
-        evaluate:*/model | compare:*/model | report:*/model) root="${path%/model}" ;;
-    esac
-    if [ -n "$root" ]; then reads+=("$root"); fi
+    case "$subcommand" in evaluate | compare | report) ;; *) return ;; esac
+    if [ ! -f "$path/manifest.json" ]; then return; fi
+    local above="${path%/*}"
+    if [ "${above##*/}" = runs ]; then
+        reads+=("${above%/*}")
+    elif [ -L "$path" ]; then
+        reads+=("$above")
+    fi
 }
 
 # share_paths ARGUMENT...: the tool's whole command line.

@@ -44,7 +44,8 @@ run_in_container() {
     local name
     share_paths "$@"
     case "$subcommand" in
-        guess | guess-dir | evaluate | explain) options+=(--network none) ;;
+        guess | guess-dir | evaluate | compare | explain | report) options+=(--network none) ;;
+        runs) options+=(--network none --interactive) ;; # it asks before it deletes
         *) share_weights ;;
     esac
     run_as_caller

@@ -113,8 +113,7 @@ def test_the_best_k_count() -> None:
 
 
 def test_reliability_sets_scores_beside_accuracy() -> None:
-    probabilities = np.array([[0.55, 0.45], [0.58, 0.42], [1.0, 0.0]])
-    low, high = reliability(probabilities, np.array([0, 1, 0]))
+    low, high = reliability(np.array([0.55, 0.58, 1.0]), np.array([True, False, True]))
     assert low.score == pytest.approx(0.565)
     assert (low.accuracy, low.pictures) == (0.5, 2)
     assert (high.score, high.accuracy, high.pictures) == (1.0, 1.0, 1)

@@ -11,7 +11,7 @@ Augment = Literal["none", "light", "standard", "strong"]
 Balance = Literal["auto", "always", "never"]
 BestBy = Literal["loss", "macro-f1"]
 GuessPrecision = Literal["auto", "float32", "int8"]
-ExplainMethod = Literal[
+ExplainMethod = Literal[  # the first is the default
     "gradcam", "gradcam++", "layercam", "scorecam", "saliency", "guided", "guided-gradcam"
 ]
 

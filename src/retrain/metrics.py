@@ -77,14 +77,22 @@ class ReliabilityBin:
 
 
 def reliability(
-    probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 10
+    scores: NDArray[np.floating], right: NDArray[np.bool_], bins: int = 10
 ) -> tuple[ReliabilityBin, ...]:
-    """Sort best guesses by score into bins of equal width; return those with pictures, rising."""
-    scores = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
+    """Sort guesses by score into bins of equal width; return those with pictures, rising.
+
+    Args:
+        scores: of the best guesses, float [n], 0..1.
+        right: whether they are, bool [n].
+        bins: at most.
+    """
     index = np.minimum((scores * bins).astype(int), bins - 1)
     return tuple(
-        ReliabilityBin(float(scores[chosen].mean()), float(right[chosen].mean()), int(chosen.sum()))
+        ReliabilityBin(
+            score=float(scores[chosen].mean(dtype=np.float64)),
+            accuracy=float(right[chosen].mean()),
+            pictures=int(chosen.sum()),
+        )
         for chosen in (index == i for i in range(bins))
         if chosen.any()
     )
@@ -97,12 +105,16 @@ def mcnemar(only_first: int, only_second: int) -> float:
         only_first: pictures that the first model alone names rightly.
         only_second: pictures that the second alone names rightly.
 
-    >>> mcnemar(0, 0), mcnemar(5, 5), mcnemar(0, 6)
-    (1.0, 1.0, 0.03125)
+    >>> round(mcnemar(5, 5), 5), round(mcnemar(0, 6), 5)
+    (1.0, 0.03125)
     """
     total, fewer = only_first + only_second, min(only_first, only_second)
-    tail = sum(math.comb(total, i) for i in range(fewer + 1))
-    return float(min(1.0, 2 * tail / 2**total))
+    ways = math.lgamma(total + 1)
+    tail = sum(
+        math.exp(ways - math.lgamma(i + 1) - math.lgamma(total - i + 1) - total * math.log(2))
+        for i in range(fewer + 1)
+    )
+    return min(1.0, 2 * tail)
 
 
 def macro_f1(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
@@ -198,7 +210,7 @@ def evaluate(
         return None
     guesses = probabilities.argmax(axis=1)
     confusion = confusion_matrix(labels, guesses, len(categories))
-    scores = tuple(_score(name, i, confusion) for i, name in enumerate(categories))
+    scores = category_scores(confusion, categories)
     seen = [score.f1 for score in scores if score.support]
     correct = int(np.trace(confusion))
     return Evaluation(
@@ -209,10 +221,17 @@ def evaluate(
         top_k={k: top_k_accuracy(probabilities, labels, k) for k in TOP_K if k < len(categories)},
         log_loss=log_loss(probabilities, labels),
         calibration_error=calibration_error(probabilities, labels),
-        reliability=reliability(probabilities, labels),
+        reliability=reliability(probabilities.max(axis=1), guesses == labels),
         categories=scores,
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
     )
+
+
+def category_scores(
+    confusion: NDArray[np.int64], categories: Sequence[str]
+) -> tuple[CategoryScore, ...]:
+    """Return the scores of each category, from a confusion matrix [k, k]."""
+    return tuple(_score(name, i, confusion) for i, name in enumerate(categories))
 
 
 def _score(name: str, index: int, confusion: NDArray[np.int64]) -> CategoryScore:

@@ -110,10 +110,15 @@ class Workspace:
             BundleError: nothing was published yet.
         """
         if (self.root / MANIFEST).is_file():
-            return self.root.resolve()
+            return self._own(self.root)
         if not (self.model / MANIFEST).is_file():
             raise BundleError(f"No model in {self.root}. Train one: bash train.sh {self.root}")
-        return self.model.resolve()
+        return self._own(self.model)
+
+    @staticmethod
+    def _own(folder: Path) -> Path:
+        """Return where `model` leads, but no further: `runs` may be a link to another disk."""
+        return folder.parent / folder.readlink() if folder.is_symlink() else folder
 
     def previous_sides(self) -> dict[str, Side]:
         """Return the side of each key in the newest finished run; empty before the first."""
@@ -135,8 +140,26 @@ def data_of(run: Path) -> Path | None:
     return data if run.parent.name == "runs" and data.is_dir() else None
 
 
-def picture_file(output: Path | None, default: Path) -> Path:
-    """Return where to write a picture, in a folder that is there.
+def output_folder(folder: Path) -> Path:
+    """Return a folder to write to, absolute; it is made if it is not there.
+
+    Raises:
+        UsageError: a file is in its place. MachineError: it cannot be made.
+    """
+    folder = folder.absolute()
+    with machine_errors(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UsageError(
+                f"--output must lie in a folder. Received: {folder}, "
+                f"where {error.filename} is a file."
+            ) from error
+    return folder
+
+
+def output_file(output: Path | None, default: Path) -> Path:
+    """Return where to write a file, in a folder that is there.
 
     Args:
         output: as the user said: a file, or a folder to put it in; None for `default`.
@@ -149,15 +172,7 @@ def picture_file(output: Path | None, default: Path) -> Path:
     path = (output or default).absolute()
     if path.is_dir():
         path = path / default.name
-    with machine_errors(path.parent):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise UsageError(
-                f"--output must lie in a folder. Received: {path}, "
-                f"where {error.filename} is a file."
-            ) from error
-    return path
+    return output_folder(path.parent) / path.name
 
 
 def write_split(

@@ -91,6 +91,36 @@ def test_a_damaged_run_is_listed_and_never_published(root: Path) -> None:
     assert names(root) == ["20260101"]
 
 
+def test_a_run_that_failed_its_checks_is_not_published(root: Path) -> None:
+    failed = root / "runs" / "20260103T000000Z-efficientnet_lite0"
+    values = json.loads((failed / "manifest.json").read_text())
+    values["checks"]["passed"] = False
+    (failed / "manifest.json").write_text(json.dumps(values))
+    assert "its exports disagree" in retrain("runs", root).stdout
+    refused(retrain("runs", root, "--use", failed.name), 7)
+    assert (root / "model").readlink().name.startswith("20260101")
+
+
+def test_pruning_a_link_leaves_what_it_leads_to(root: Path, tmp_path: Path) -> None:
+    linked = root / "runs" / "20260102T000000Z-efficientnet_lite0"
+    linked.rename(tmp_path / "archive")
+    linked.symlink_to(tmp_path / "archive")
+    assert retrain("runs", root, "--prune", "1", "--yes").returncode == 0
+    assert names(root) == ["20260103", "20260101"]
+    assert (tmp_path / "archive" / "manifest.json").is_file()
+
+
+def test_a_run_of_another_workspace_is_not_taken_for_ours(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "runs" / "20260103T000000Z-efficientnet_lite0"
+    refused(retrain("runs", root, "--use", other), 2)
+    own = root / "runs" / other.name
+    assert retrain("runs", root, "--use", own).returncode == 0
+
+
+def test_no_workspace_is_an_error(tmp_path: Path) -> None:
+    refused(retrain("runs", tmp_path / "nowhere"), 3)
+
+
 def test_without_runs_it_says_so(tmp_path: Path) -> None:
     result = retrain("runs", tmp_path)
     assert (result.returncode, result.stdout) == (0, "")

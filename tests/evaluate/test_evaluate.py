@@ -97,6 +97,38 @@ def test_pictures_of_the_training_are_told_from_new_ones(trained: Path, labelled
     assert "1 of 13 pictures were used to train this model" in result.stderr
 
 
+def test_grouped_pictures_of_the_training_are_told_too(trained: Path, tmp_path: Path) -> None:
+    root = tmp_path / "tf_files"
+    shutil.copytree(trained, root, symlinks=True)
+    lines = (root / "model" / "split.csv").read_text().splitlines()
+    grouped = [
+        ",".join([*line.split(",")[:2], f"group:{i}", line.split(",")[3]])
+        for i, line in enumerate(lines[1:])
+    ]
+    (root / "model" / "split.csv").write_text("\n".join([lines[0], *grouped]))
+    result = retrain("evaluate", root, "--data", root / "data")
+    used = len(split(root, "train"))
+    assert f"{used} of 72 pictures were used to train this model" in result.stderr
+
+
+def test_runs_may_lie_on_another_disk(trained: Path, tmp_path: Path) -> None:
+    root = tmp_path / "tf_files"
+    shutil.copytree(trained, root, symlinks=True)
+    (root / "runs").rename(tmp_path / "elsewhere")
+    (root / "runs").symlink_to(tmp_path / "elsewhere")
+    assert as_json("evaluate", root)["pictures"] == len(split(root, "test"))
+
+
+@pytest.mark.parametrize("name", ["evaluate", "explain", "report"])
+def test_an_output_that_cannot_be_is_refused(name: str, trained: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    picture = trained / "data" / "disc" / "disc-000.jpg"
+    more = (picture,) if name == "explain" else ()
+    refused(retrain(name, trained, *more, "--output", file / "inside" / "x.html"), 2)
+    assert file.read_text() == "mine"
+
+
 def test_a_bundle_alone_asks_for_pictures(trained: Path, labelled: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     shutil.copytree(trained / "model", bundle)
@@ -134,7 +166,15 @@ def test_a_model_is_as_good_as_itself(trained: Path) -> None:
 def test_two_models_are_compared_on_the_same_pictures(
     two_runs: tuple[Path, Path], labelled: Path
 ) -> None:
+    for i, category in enumerate(CATEGORIES):
+        other = labelled / CATEGORIES[i - 1] / f"{category} in the wrong folder.jpg"
+        shutil.copy(labelled / category / f"{category}-700.jpg", other)
+    write_jpegs(labelled, "noise", 8)
+    for i, path in enumerate((labelled / "noise").iterdir()):
+        path.rename(labelled / CATEGORIES[i % 3] / path.name)
+    (labelled / "noise").rmdir()
     values = as_json("compare", *two_runs, "--data", labelled)
+    assert values["only_first"] or values["only_second"]
     both = [as_json("evaluate", run, "--data", labelled) for run in two_runs]
     right = [{p["name"] for p in one["predictions"] if p["right"]} for one in both]
     for i, name in enumerate(("only_first", "only_second")):

@@ -24,7 +24,7 @@ from retrain.errors import InputsFailed
 @click.option(
     "--method",
     type=click.Choice(get_args(ExplainMethod)),
-    default="gradcam",
+    default=get_args(ExplainMethod)[0],
     show_default=True,
     help="Of the heat map; scorecam takes minutes a picture.",
 )

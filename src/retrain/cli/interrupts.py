@@ -16,7 +16,7 @@ _asked: type[BaseException] | None = None
 
 
 def listen() -> None:
-    """Answer both signals from now on; SIGINT only where it is not ignored, as in `nohup`."""
+    """Answer both signals from now on, but those that are ignored, as SIGINT is behind `&`."""
     for number in _EXCEPTIONS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise)

@@ -65,25 +65,27 @@ def main() -> NoReturn:
     try:
         _run_command()
         code = 0
-    except click.exceptions.Exit as error:
-        code = error.exit_code
-    except click.ClickException as error:
-        code = _tell(_usage(error), EXIT_USAGE, debug)
-    except RetrainError as error:
-        code = _tell(str(error), error.exit_code, debug)
     except (KeyboardInterrupt, Terminated, click.Abort) as error:
         code = _tell_interruption(type(error))
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:
-        if interruption := interrupts.asked():
-            code = _tell_interruption(interruption)
-        else:
-            kind = type(error).__name__
-            bug = f"A bug, please report it: {kind}: {error} (--debug shows more)"
-            code = _tell(bug, EXIT_BUG, debug)
+        interruption = interrupts.asked()  # which a library may have turned into something else
+        code = _tell_interruption(interruption) if interruption else _tell_error(error, debug)
     sys.exit(code)
+
+
+def _tell_error(error: Exception, debug: bool) -> int:
+    """Print an error's line; return its exit code."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        return _tell(_usage(error), EXIT_USAGE, debug)
+    if isinstance(error, RetrainError):
+        return _tell(str(error), error.exit_code, debug)
+    if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    bug = f"A bug, please report it: {type(error).__name__}: {error} (--debug shows more)"
+    return _tell(bug, EXIT_BUG, debug)
 
 
 def _run_command() -> None:

@@ -72,6 +72,8 @@ def _line(run: "Run") -> str:
         return f"{name}  {run.problem}"
     accuracy = f"{run.accuracy[0]} accuracy {run.accuracy[1]:.3f}" if run.accuracy else "not tested"
     kind = "fine-tuned" if run.manifest.kept == "fine_tune" else "head only"
+    if not run.manifest.checks.get("passed"):
+        accuracy += ", but its exports disagree"
     return f"{name}  {accuracy}  {run.manifest.backbone} at {run.manifest.size} px, {kind}"
 
 

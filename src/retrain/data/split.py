@@ -16,6 +16,7 @@ from retrain.errors import UsageError
 
 VALIDATION_SHARE = 0.1
 TEST_SHARE = 0.1
+GROUP = "group:"  # before a key that is no content's sha256
 GROUP_MARK = "_nohash_"
 
 
@@ -43,12 +44,12 @@ def split_key(name: str, sha256: str, group: str | None = None, group_by: str | 
         group_by: regular expression searched in `name`; its first group, else its whole match.
     """
     if group:
-        return f"group:{group}"
+        return f"{GROUP}{group}"
     if group_by and (match := group_pattern(group_by).search(name)):
-        return f"group:{match[1] if match.re.groups and match[1] is not None else match[0]}"
+        return f"{GROUP}{match[1] if match.re.groups and match[1] is not None else match[0]}"
     stem = PurePosixPath(name).name
     if GROUP_MARK in stem:
-        return f"group:{stem.split(GROUP_MARK)[0]}"
+        return f"{GROUP}{stem.split(GROUP_MARK)[0]}"
     return sha256
 
 

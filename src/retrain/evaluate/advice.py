@@ -1,6 +1,5 @@
 """What a person should do next, from what a model got wrong."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from retrain.evaluate.verdicts import Verdict, most_confused
@@ -37,25 +36,22 @@ def advice(found: Sequence[Verdict], training: Mapping[str, int]) -> list[str]:
             f"{category!r} is taken for {guess!r} most often ({count} of {total} pictures): add "
             "pictures of both that show what tells them apart."
         )
-    for category, count in sorted(training.items(), key=lambda item: item[1]):
-        if count < FEW_TO_LEARN:
-            sentences.append(
-                f"{category!r} has {counted(count, 'picture')} to learn from: add some, "
-                f"{FEW_TO_LEARN} at least."
-            )
+    few = sorted((count, name) for name, count in training.items() if count < FEW_TO_LEARN)
+    if few:
+        names = ", ".join(f"{name!r} ({count})" for count, name in few[:SHOWN])
+        more = f" and {len(few) - SHOWN} more" if len(few) > SHOWN else ""
+        sentences.append(
+            f"There are few pictures to learn {names}{more} from: add some, to {FEW_TO_LEARN} at "
+            "least."
+        )
     if found and len(found) < FEW_TO_JUDGE:
         low, high = wilson_interval(sum(v.right for v in found), len(found))
         sentences.append(
             f"{counted(len(found), 'picture')} held back cannot tell much (the accuracy on new "
             f"ones may be anywhere from {low:.2f} to {high:.2f}): more pictures, surer numbers."
         )
-    if not sentences:
+    if found and not sentences:
         sentences.append(
             "Nothing stands out. Try pictures from elsewhere: another camera, place or season."
         )
     return sentences
-
-
-def training_counts(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
-    """Return the training pictures of each category, from the rows of split.csv."""
-    return dict(Counter(row["category"] for row in rows if row["side"] == "train" and row["path"]))

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from retrain.bundle import Bundle
 from retrain.data.images import BadPicture, read_bytes
 from retrain.data.records import Example, Side, Skipped
 from retrain.data.sources import open_data
+from retrain.data.split import GROUP
 from retrain.errors import DataError
 from retrain.infer.engine import Lanes
 from retrain.infer.guess import guess
@@ -23,7 +25,7 @@ from retrain.workspace import ENCODE_ERRORS, SPLIT, data_of
 
 
 @dataclass(frozen=True)
-class Labelled:
+class KnownPictures:
     """Pictures whose category is known. source: where they come from, in words.
 
     side: of the split, "" for a folder.
@@ -48,7 +50,7 @@ class Judged:
     probabilities: NDArray[np.float32]
 
 
-def held_back(bundle: Bundle, side: Side | None) -> Labelled:
+def held_back(bundle: Bundle, side: Side | None) -> KnownPictures:
     """Return the pictures of one side of the split that a model was trained with.
 
     Args:
@@ -74,7 +76,7 @@ def held_back(bundle: Bundle, side: Side | None) -> Labelled:
         path = data / row["path"]
         if row["side"] != side:
             continue
-        if path.is_file():
+        if os.access(path, os.R_OK):
             examples.append(Example(path, row["path"], row["category"], side))
         else:
             skipped.append(Skipped(row["path"], "no longer there; train again to split anew"))
@@ -83,10 +85,10 @@ def held_back(bundle: Bundle, side: Side | None) -> Labelled:
             f"{run.name} must have pictures for {side} to be judged by. Received: none in {data}. "
             "Name labelled pictures with --data."
         )
-    return Labelled(f"the {side} pictures of its training", side, examples, skipped)
+    return KnownPictures(f"the {side} pictures of its training", side, examples, skipped)
 
 
-def labelled_folder(bundle: Bundle, folder: Path, report: Reporter) -> Labelled:
+def labelled_folder(bundle: Bundle, folder: Path, report: Reporter) -> KnownPictures:
     """Return the pictures of a folder laid out like a workspace's data, of known categories.
 
     Args:
@@ -116,18 +118,17 @@ def labelled_folder(bundle: Bundle, folder: Path, report: Reporter) -> Labelled:
             f"--data must hold categories of the model: {', '.join(labels)}. "
             f"Received: {', '.join(sorted(unknown))}."
         )
-    learned = {row["key"] for row in _split_rows(bundle.files.folder) if row["side"] == "train"}
-    known = sum(_digest(example.path) in learned for example in examples)
+    known = _learned_from(bundle, examples)
     if known:
         report.warn(
             f"{known} of {counted(len(examples), 'picture')} were used to train this model: what "
             "follows is better than it will be on new ones."
         )
-    return Labelled(str(folder), "", examples, skipped)
+    return KnownPictures(str(folder), "", examples, skipped)
 
 
 def judge(
-    pictures: Labelled, bundle: Bundle, engine: Lanes, threads: int, report: Reporter
+    pictures: KnownPictures, bundle: Bundle, engine: Lanes, threads: int, report: Reporter
 ) -> Judged:
     """Let a model guess labelled pictures; those that cannot be read join the skipped.
 
@@ -144,7 +145,7 @@ def judge(
                 bad.append(Skipped(example.name, found.error))
             else:
                 scores = dict(found.scores)
-                rows.append([scores[label] for label in labels])
+                rows.append(np.array([scores[label] for label in labels], np.float32))
                 seen.append(example)
             advance(1)
     if not seen:
@@ -152,7 +153,19 @@ def judge(
             f"Pictures to judge a model by must be readable. Received: none in {pictures.source}."
         )
     truth = np.array([labels.index(example.category) for example in seen], np.int64)
-    return Judged(seen, bad, truth, np.array(rows, np.float32))
+    return Judged(seen, bad, truth, np.stack(rows))
+
+
+def _learned_from(bundle: Bundle, examples: Sequence[Example]) -> int:
+    """Return how many pictures a model was trained with, told by their content."""
+    run = bundle.files.folder
+    data = data_of(run)
+    rows = [row for row in _split_rows(run) if row["side"] == "train"]
+    learned = {row["key"] for row in rows}  # the content's sha256, but for groups
+    if data is not None:
+        grouped = (row["path"] for row in rows if row["path"] and row["key"].startswith(GROUP))
+        learned |= {_digest(data / name) for name in grouped}
+    return sum(_digest(example.path) in learned - {""} for example in examples)
 
 
 def _split_rows(run: Path) -> Iterator[dict[str, str]]:

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
 from PIL import Image
 
 from retrain.data.images import BadPicture, PixelRules, Pixels, read_bytes, read_pixels
 from retrain.evaluate.advice import advice
 from retrain.evaluate.verdicts import Verdict, most_confused
-from retrain.metrics import ReliabilityBin
+from retrain.metrics import category_scores, confusion_matrix, reliability
 from retrain.plots import draw_reliability, svg
 
 TOP_LOSSES, CORRECT = 24, 12  # pictures shown
-_THUMBNAIL, _QUALITY = 96, 75  # pixels; of JPEG
-_BUDGET = 3_500_000  # bytes of data URIs that thumbnails may take together
+_THUMBNAIL, _HEAT, _QUALITY = 96, 256, 75  # pixels, pixels at most; of JPEG
+_BUDGET, _MARKUP = 3_000_000, 400  # bytes that thumbnails may take together; around each
 _IN_A_CELL = 24  # pictures behind one cell of the confusion matrix
 _LARGEST_MATRIX = 40  # categories; beyond, pairs are listed
 _PAIRS, _SKIPPED = 50, 100  # lines shown
@@ -64,50 +66,25 @@ def render(facts: Facts) -> str:
     found = facts.verdicts
     wrong = [verdict for verdict in found if not verdict.right]
     thumbnails = _Thumbnails(facts.rules)
+    matrix = len(facts.labels) <= _LARGEST_MATRIX
     top = found[:TOP_LOSSES]
     right = sorted((v for v in found if v.right), key=lambda v: v.name)
+    correct = [(v, thumbnails.uri(v)) for v in right[:: max(1, len(right) // CORRECT)][:CORRECT]]
     training = {label: facts.counts.get(label, {}).get("train", 0) for label in facts.labels}
     return environment.get_template("report.html.jinja").render(
         facts=facts,
         right=len(found) - len(wrong),
         pair=most_confused(found),
         advice=advice(found, training) if found else [],
-        top=[(v, *(_jpeg(one) for one in facts.heat.get(v.name, ()))) for v in top],
-        categories=list(_categories(facts.labels, found)),
-        rows=list(_matrix(facts.labels, found, thumbnails)),
-        pairs=list(_pairs(wrong, thumbnails)),
-        correct=[(v, thumbnails.uri(v)) for v in right[:: max(1, len(right) // CORRECT)][:CORRECT]],
-        reliability=svg(_reliability(found)) if found else "",
-        matrix=len(facts.labels) <= _LARGEST_MATRIX,
+        top=[(v, *(_jpeg(one, _HEAT) for one in facts.heat.get(v.name, ()))) for v in top],
+        categories=category_scores(_confusion(facts.labels, found), facts.labels),
+        rows=list(_matrix(facts.labels, found, thumbnails)) if matrix else [],
+        pairs=[] if matrix else list(_pairs(wrong, thumbnails)),
+        correct=correct,
+        reliability=_reliability(found) if found else "",
+        matrix=matrix,
         most_skipped=_SKIPPED,
     )
-
-
-@dataclass(frozen=True)
-class _Category:
-    """A category's scores, 0..1; guessed: pictures taken for it."""
-
-    name: str
-    precision: float
-    recall: float
-    f1: float
-    pictures: int
-    guessed: int
-
-
-def _categories(labels: Sequence[str], found: Sequence[Verdict]) -> Iterator[_Category]:
-    for name in labels:
-        hits = sum(v.category == v.guess == name for v in found)
-        pictures = sum(v.category == name for v in found)
-        guessed = sum(v.guess == name for v in found)
-        yield _Category(
-            name=name,
-            precision=hits / guessed if guessed else 0.0,
-            recall=hits / pictures if pictures else 0.0,
-            f1=2 * hits / (pictures + guessed) if pictures + guessed else 0.0,
-            pictures=pictures,
-            guessed=guessed,
-        )
 
 
 @dataclass(frozen=True)
@@ -128,8 +105,6 @@ def _matrix(
     labels: Sequence[str], found: Sequence[Verdict], thumbnails: "_Thumbnails"
 ) -> Iterator[tuple[str, list[_Cell]]]:
     """Yield each true category with its cells; mistakes get their thumbnails first."""
-    if len(labels) > _LARGEST_MATRIX:
-        return
     cells: dict[tuple[str, str], _Cell] = {}
     by_cell: dict[tuple[str, str], list[Verdict]] = {}
     totals = dict.fromkeys(labels, 0)
@@ -139,7 +114,7 @@ def _matrix(
     places = [(category, guess) for category in labels for guess in labels]
     for place in sorted(places, key=lambda pair: pair[0] == pair[1]):
         inside = by_cell.get(place, [])
-        shown = [(verdict, thumbnails.uri(verdict)) for verdict in inside[:_IN_A_CELL]]
+        shown = thumbnails.some(inside)
         share = len(inside) / max(1, totals[place[0]])
         cells[place] = _Cell(*place, len(inside), share, shown)
     for category in labels:
@@ -154,27 +129,18 @@ def _pairs(wrong: Sequence[Verdict], thumbnails: "_Thumbnails") -> Iterator[_Cel
     for (category, guess), inside in sorted(by_pair.items(), key=lambda item: -len(item[1]))[
         :_PAIRS
     ]:
-        shown = [(verdict, thumbnails.uri(verdict)) for verdict in inside[:_IN_A_CELL]]
+        shown = thumbnails.some(inside)
         yield _Cell(category, guess, len(inside), 0.0, shown)
 
 
-def _reliability(found: Sequence[Verdict]) -> Any:
-    bins: dict[int, list[Verdict]] = {}
-    for verdict in found:
-        place = min(int(verdict.score * _CURVE_BINS), _CURVE_BINS - 1)
-        bins.setdefault(place, []).append(verdict)
-    points = [
-        ReliabilityBin(
-            sum(v.score for v in inside) / len(inside),
-            sum(v.right for v in inside) / len(inside),
-            len(inside),
+def _reliability(found: Sequence[Verdict]) -> str:
+    points = reliability(np.array([v.score for v in found]), np.array([v.right for v in found]))
+    return svg(
+        draw_reliability(
+            [point.score for point in points],
+            [point.accuracy for point in points],
+            [point.pictures for point in points],
         )
-        for _, inside in sorted(bins.items())
-    ]
-    return draw_reliability(
-        [point.score for point in points],
-        [point.accuracy for point in points],
-        [point.pictures for point in points],
     )
 
 
@@ -186,22 +152,35 @@ class _Thumbnails:
         self._made: dict[Path, str | None] = {}
         self._left = _BUDGET
 
+    def some(self, found: Sequence[Verdict]) -> list[tuple[Verdict, str | None]]:
+        """Return the first verdicts with their pictures, fewer once the page is full."""
+        return [(verdict, self.uri(verdict)) for verdict in found[:_IN_A_CELL] if self._left > 0]
+
     def uri(self, verdict: Verdict) -> str | None:
-        """Return a picture; None if it cannot be read, or if the page is full."""
+        """Return a picture; None if it cannot be read."""
         if verdict.path not in self._made:
-            self._made[verdict.path] = self._make(verdict.path) if self._left > 0 else None
+            self._made[verdict.path] = self._make(verdict.path)
         uri = self._made[verdict.path]
-        self._left -= len(uri or "")
-        return uri if self._left > 0 else None
+        self._left -= len(uri or "") + _MARKUP
+        return uri
 
     def _make(self, path: Path) -> str | None:
         try:
-            return _jpeg(read_pixels(read_bytes(path), self._rules))
+            return _jpeg(read_pixels(read_bytes(path), self._rules), _THUMBNAIL)
         except BadPicture:
             return None
 
 
-def _jpeg(pixels: Pixels) -> str:
+def _confusion(labels: Sequence[str], found: Sequence[Verdict]) -> NDArray[np.int64]:
+    index = {label: i for i, label in enumerate(labels)}
+    truth = np.array([index[verdict.category] for verdict in found], np.int64)
+    guesses = np.array([index[verdict.guess] for verdict in found], np.int64)
+    return confusion_matrix(truth, guesses, len(labels))
+
+
+def _jpeg(pixels: Pixels, size: int) -> str:
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=_QUALITY)
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((size, size))
+    picture.save(file, "JPEG", quality=_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,6 +1,7 @@
 """What a model says of each labelled picture, and which pictures it gets most wrong."""
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def read_predictions(path: Path, data: Path | None) -> list[Verdict]:
 
     Args:
         path: as `write_predictions` wrote it.
-        data: folder of the pictures; without it their paths are their names.
+        data: folder of the pictures; without it no path leads anywhere.
 
     Raises:
         BundleError: it cannot be read.
@@ -112,7 +113,7 @@ def read_predictions(path: Path, data: Path | None) -> list[Verdict]:
             return [
                 Verdict(
                     name=row["path"],
-                    path=(data or Path()) / row["path"],
+                    path=data / row["path"] if data else Path(os.devnull),
                     side=row["side"],
                     category=row["category"],
                     guess=row["guess"],
@@ -122,7 +123,7 @@ def read_predictions(path: Path, data: Path | None) -> list[Verdict]:
                 )
                 for row in csv.DictReader(file)
             ]
-    except (OSError, KeyError, ValueError, csv.Error) as error:
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise BundleError(f"{path} cannot be read ({error}). Train again.") from error
 
 

@@ -8,13 +8,13 @@ from retrain.bundle import Bundle, open_bundle
 from retrain.data.records import Side, Skipped
 from retrain.data.stream import cores
 from retrain.errors import UsageError
-from retrain.evaluate.labelled_pictures import Labelled, held_back, judge, labelled_folder
+from retrain.evaluate.labelled_pictures import KnownPictures, held_back, judge, labelled_folder
 from retrain.evaluate.verdicts import PREDICTIONS, Verdict, verdicts, write_predictions
 from retrain.evaluate.worst import TOP_LOSSES, draw_top_losses
 from retrain.infer.choice import open_engine
 from retrain.metrics import Evaluation, evaluate, mcnemar
 from retrain.progress import Reporter
-from retrain.workspace import Workspace, machine_errors
+from retrain.workspace import Workspace, machine_errors, output_folder
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ def evaluate_model(
         MachineError: `output` cannot be written. UsageError: `data` together with `side`.
     """
     bundle = open_bundle(Workspace(root.absolute()).published())
+    folder = output_folder(output) if output else None
     pictures = _pictures(bundle, data, side, report)
     scores, found, skipped = _judge(pictures, bundle, report)
-    if output is not None:
-        with machine_errors(output):
-            output.mkdir(parents=True, exist_ok=True)
-            write_predictions(output / PREDICTIONS, found)
-            draw_top_losses(found, bundle.rules, output / TOP_LOSSES)
+    if folder is not None:
+        with machine_errors(folder):
+            write_predictions(folder / PREDICTIONS, found)
+            draw_top_losses(found, bundle.rules, folder / TOP_LOSSES)
     return Evaluated(bundle.manifest.run, pictures.source, scores, found, skipped)
 
 
@@ -115,11 +115,13 @@ def compare(
         only_first=only_first,
         only_second=only_second,
         p_value=mcnemar(len(only_first), len(only_second)),
-        skipped=judged[0][2],
+        skipped=sorted({*judged[0][2], *others.skipped}, key=lambda bad: bad.name),
     )
 
 
-def _pictures(bundle: Bundle, data: Path | None, side: Side | None, report: Reporter) -> Labelled:
+def _pictures(
+    bundle: Bundle, data: Path | None, side: Side | None, report: Reporter
+) -> KnownPictures:
     if data is None:
         return held_back(bundle, side)
     if side is not None:
@@ -128,7 +130,7 @@ def _pictures(bundle: Bundle, data: Path | None, side: Side | None, report: Repo
 
 
 def _judge(
-    pictures: Labelled, bundle: Bundle, report: Reporter
+    pictures: KnownPictures, bundle: Bundle, report: Reporter
 ) -> tuple[Evaluation, list[Verdict], Sequence[Skipped]]:
     threads = cores()
     engine = open_engine(bundle, "float32", len(pictures.examples), threads)

@@ -1,5 +1,6 @@
 """Heat maps of single pictures: what in them speaks for a category."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +14,16 @@ from numpy.typing import NDArray
 from retrain.bundle import Bundle, open_bundle
 from retrain.config import ExplainMethod
 from retrain.data.images import BadPicture, Pixels, read_bytes, read_pixels
+from retrain.data.records import category_name
 from retrain.errors import BundleError, UsageError
 from retrain.evaluate.interpret import BY_PIXEL, Interpreter
 from retrain.metrics import softmax
 from retrain.model.predict import Forward
 from retrain.plots import draw_sheet, ember, overlay, relief
-from retrain.workspace import Workspace, atomic_writer, machine_errors
+from retrain.workspace import Workspace, atomic_writer, machine_errors, output_folder
 
 FOLDER = "explained"
+LONGEST = 180  # bytes of a picture's name; file systems allow 255 for all
 
 
 @dataclass(frozen=True)
@@ -74,17 +77,16 @@ def explain(
     workspace = Workspace(root.absolute())
     bundle = open_bundle(workspace.published())
     labels = bundle.manifest.labels
+    categories = [category_name(name) for name in categories]
     for name in categories:
         if name not in labels:
             raise UsageError(f"--category must be one of {', '.join(labels)}. Received: {name!r}.")
+    folder = output_folder(output or workspace.root / FOLDER)
     model = load_classifier(bundle)
     interpreter = Interpreter(model, layer)
     if method.startswith("guided") and (reason := interpreter.refusal()):
         raise UsageError(reason)
     forward = Forward(model)
-    folder = (output or workspace.root / FOLDER).absolute()
-    with machine_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     names: Counter[str] = Counter()
     for path in images:
         try:
@@ -96,9 +98,10 @@ def explain(
         best_first = np.argsort(-probabilities, kind="stable")
         scores = {labels[i]: float(probabilities[i]) for i in best_first}
         chosen = tuple(categories) or (labels[best_first[0]],)
-        names[path.stem] += 1
-        number = f"-{names[path.stem]}" if names[path.stem] > 1 else ""
-        place = folder / f"{path.stem}-{method}{number}.png"
+        name = os.fsdecode(os.fsencode(path.stem)[:LONGEST])
+        names[name] += 1
+        number = f"-{names[name]}" if names[name] > 1 else ""
+        place = folder / f"{name}-{method}{number}.png"
         columns, titles = _panels(interpreter, method, pixels, chosen, labels, scores)
         with machine_errors(folder), atomic_writer(place) as part:
             draw_sheet(columns, titles, part)

@@ -12,7 +12,7 @@ from retrain.progress import Reporter, duration
 from retrain.train.balance import category_weights
 from retrain.train.lr_finder import Sweep
 from retrain.train.stages import Tuning, train_head
-from retrain.workspace import Workspace, atomic_writer, machine_errors, picture_file
+from retrain.workspace import Workspace, atomic_writer, machine_errors, output_file
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
     """
     workspace = Workspace(root.absolute())
     with workspace.lock():
-        path = picture_file(output, workspace.root / "lr-find.png")
+        path = output_file(output, workspace.root / "lr-find.png")
         opening = start(workspace, config, report)
         network, forward, features = opening.extract(report)
     data, rules = opening.data, opening.rules

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from retrain.workspace import (
     Workspace,
     data_of,
     machine_errors,
+    output_file,
     write_text,
 )
 
@@ -44,7 +46,7 @@ def rebuild_report(root: Path, output: Path | None, report: Reporter) -> Path:
         BundleError: there is no model. MachineError: the file cannot be written.
     """
     bundle = open_bundle(Workspace(root.absolute()).published())
-    path = (output or bundle.files.folder / REPORT).absolute()
+    path = output_file(output, bundle.files.folder / REPORT)
     model = load_classifier(bundle) if bundle.files.keras.is_file() else None
     write_report(bundle, model, path, report)
     return path
@@ -70,17 +72,22 @@ def write_report(bundle: Bundle, model: keras.Model | None, path: Path, report: 
     found: list[Verdict] = []
     try:
         found = read_predictions(run / PREDICTIONS, data)
+        if any(not {v.category, v.guess} <= set(manifest.labels) for v in found):
+            found = []
+            missing.append(f"{PREDICTIONS} belongs to another model.")
     except BundleError as error:
         missing.append(str(error))
     heat = dict(_heat(found[:TOP_LOSSES], bundle, model, report)) if model and data else {}
-    gone = sum(not verdict.path.is_file() for verdict in found) if data else 0
+    if model is None:
+        missing.append("Heat maps: the run has no model.keras.")
+    gone = sum(not os.access(verdict.path, os.R_OK) for verdict in found) if data else 0
     if gone:
         missing.append(f"{counted(gone, 'picture')} of this run, no longer where they were.")
     for sentence in missing:
         report.warn(f"Missing in the report: {sentence}")
     counts: dict[str, Counter[str]] = {}
     for row in _rows(run / SPLIT):
-        if row["path"]:
+        if row.get("path"):
             counts.setdefault(row["category"], Counter())[row["side"]] += 1
     environment = [
         ("backbone", f"{manifest.backbone} at {manifest.size} px ({manifest.backbone_reason})"),
@@ -100,7 +107,9 @@ def write_report(bundle: Bundle, model: keras.Model | None, path: Path, report: 
             metrics={side: manifest.metrics.get(side) for side in ("validation", "test")},
             heat=heat,
             counts=counts,
-            skipped=[(row["path"], row["reason"]) for row in _rows(run / "skipped.csv")],
+            skipped=[
+                (row.get("path", ""), row.get("reason", "")) for row in _rows(run / "skipped.csv")
+            ],
             settings=list(_flat(_json(run / "config.json"))),
             environment=environment,
             command=manifest.command,
@@ -145,7 +154,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 def _json(path: Path) -> Mapping[str, Any]:
     try:
-        values: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8", errors=ENCODE_ERRORS)
+        values: Mapping[str, Any] = json.loads(text)
     except (OSError, ValueError):
         return {}
     return values

@@ -68,8 +68,7 @@ def write_results(
     write_json(run / "metrics.json", metrics)
     write_predictions(run / PREDICTIONS, found)
     validation = [verdict for verdict in found if verdict.side == "validation"]
-    if validation:
-        draw_top_losses(validation, rules, run / TOP_LOSSES)
+    draw_top_losses(validation, rules, run / TOP_LOSSES)
 
 
 def judge_held_back(

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from retrain.bundle import Manifest, open_bundle
-from retrain.errors import BundleError, UsageError
-from retrain.workspace import Workspace, machine_errors
+from retrain.errors import BundleError, ChecksFailed, DataError, UsageError
+from retrain.workspace import MANIFEST, Workspace, machine_errors
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,13 @@ class Run:
 
 
 def list_runs(root: Path) -> list[Run]:
-    """Return the finished runs, newest first."""
+    """Return the finished runs, newest first.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not root.is_dir():
+        raise DataError(f"TF_FILES must be a workspace. Received: {root}, which is no folder.")
     workspace = Workspace(root.absolute())
     published = workspace.model.resolve() if workspace.model.is_symlink() else None
     return [_run(folder, folder.resolve() == published) for folder in _newest_first(workspace)]
@@ -44,17 +50,22 @@ def use(root: Path, name: str) -> Path:
 
     Raises:
         UsageError: there is no such run. BundleError: its manifest cannot be read.
+        ChecksFailed: its exports disagree with the model.
         MachineError: the workspace is in use, or cannot be written.
     """
     workspace = Workspace(root.absolute())
     known = {folder.name: folder for folder in _newest_first(workspace)}
     chosen = known.get(Path(name).name)
-    if chosen is None:
+    if chosen is None or (name != chosen.name and Path(name).resolve() != chosen.resolve()):
         raise UsageError(
             f"--use must name a run of {workspace.root}: {', '.join(known) or 'there is none'}. "
             f"Received: {name!r}."
         )
-    open_bundle(chosen)
+    if not open_bundle(chosen).manifest.checks.get("passed"):
+        raise ChecksFailed(
+            f"--use must name a run whose exports agree with its model. Received: {chosen.name}, "
+            "which was never published for that reason."
+        )
     with workspace.lock():
         workspace.publish(chosen)
     return chosen
@@ -74,9 +85,14 @@ def delete(root: Path, runs: Sequence[Run]) -> None:
     workspace = Workspace(root.absolute())
     with workspace.lock(), machine_errors(workspace.runs):
         for run in runs:
-            if run.folder.resolve() != workspace.model.resolve():
-                (run.folder / "manifest.json").unlink()  # unfinished from here on, whatever happens
-                shutil.rmtree(run.folder)
+            if run.folder.resolve() == workspace.model.resolve():
+                continue
+            if run.folder.is_symlink():
+                run.folder.unlink()  # where it leads is not ours
+                continue
+            # Unfinished from here on, whatever happens.
+            (run.folder / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(run.folder, ignore_errors=not run.folder.exists())
 
 
 def _newest_first(workspace: Workspace) -> list[Path]:

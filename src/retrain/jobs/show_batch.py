@@ -14,7 +14,7 @@ from retrain.model.weights import choose
 from retrain.plots import draw_sheet
 from retrain.progress import Reporter
 from retrain.train.augment import mixed, random_view, strength
-from retrain.workspace import Workspace, atomic_writer, machine_errors, picture_file
+from retrain.workspace import Workspace, atomic_writer, machine_errors, output_file
 
 PICTURES, EPOCHS = 6, 5  # rows of the sheet, and views in a row beside the picture as it is
 
@@ -43,7 +43,7 @@ def show_batch(root: Path, config: TrainConfig, output: Path | None, report: Rep
     backbone, _ = choose(config.backbone.name, config.backbone.weights, gpu=False)
     rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
     with workspace.lock():
-        path = picture_file(output, workspace.root / "show-batch.png")
+        path = output_file(output, workspace.root / "show-batch.png")
         data = read_training_data(workspace, rules, config.split.group_by, report)
     training = [p for p in data.pictures if data.sides[p.key] == "train"]
     rng = np.random.default_rng(config.seed)

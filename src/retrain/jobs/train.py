@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from retrain.bundle import Manifest, open_bundle
@@ -149,7 +150,7 @@ def train(
             write_json(run / "manifest.json", asdict(manifest))
         shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
         _publish(workspace, run, exports.checks)
-        write_report(open_bundle(run), learned.model, run / REPORT, report)
+        _report(run, learned.model, report)
     counts = Counter(p.category for p in parts["train"].pictures)
     return Trained(
         run,
@@ -186,6 +187,15 @@ def _versions() -> dict[str, str]:
         "tensorflow": tf.__version__,
         **found,
     }
+
+
+def _report(run: Path, model: keras.Model, report: Reporter) -> None:
+    """Write the report; without it a training is no less finished."""
+    try:
+        write_report(open_bundle(run), model, run / REPORT, report)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        report.warn(f"No report: {reason} (retrain report {run} writes it)")
 
 
 def _publish(workspace: Workspace, run: Path, checks: Mapping[str, Any]) -> None:
