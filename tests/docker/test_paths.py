@@ -1,8 +1,10 @@
 """Paths mean the same on both sides of the container's wall, however they are written."""
 
+import json
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +63,38 @@ def test_a_guess_finds_its_paths(way: str, project: Project, own: Path, picture:
     result = project.run("guess.sh", *WAYS[way](folder), cwd=folder)
     assert result.returncode == 0, result.stderr
     assert SCORE.search(result.stdout)
+
+
+@pytest.mark.parametrize("way", ["own", "own/", "own/model", "own/runs/RUN"])
+def test_a_model_is_judged_by_the_pictures_of_its_workspace(
+    way: str, project: Project, workspace: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    shutil.copytree(workspace, own, symlinks=True)
+    run = (own / "model").readlink().name
+    path = way.replace("RUN", run)
+    result = project.run("retrain.sh", "evaluate", path, "--json", cwd=own.parent)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["run"] == run
+    result = project.run("retrain.sh", "report", path, cwd=own.parent)
+    assert result.returncode == 0, result.stderr
+    assert "Missing" not in result.stderr
+    result = project.run("retrain.sh", "compare", path, "own/model", cwd=own.parent)
+    assert result.returncode == 0, result.stderr
+    assert "McNemar's test: p = 1, " in result.stdout
+
+
+def test_deleting_asks_through_the_wall(project: Project, own: Path) -> None:
+    line = project.line("retrain.sh", "runs", own, "--prune", "0")
+    first = own / "runs" / (own / "model").readlink().name
+    second = own / "runs" / "20200101T000000Z-copy"
+    shutil.copytree(first, second)
+    asked = subprocess.run(
+        line, input="y\n", capture_output=True, text=True, env=project.environment(), check=False
+    )
+    assert asked.returncode == 0, asked.stderr
+    assert not second.exists()
+    assert first.is_dir()
 
 
 def test_an_old_bash_spells_paths_the_same_way(project: Project, own: Path, picture: Path) -> None:

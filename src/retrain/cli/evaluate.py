@@ -50,6 +50,8 @@ def command(
         among = [f"among the best {k} {share:.3f}" for k, share in scores.top_k.items()]
         error = f"calibration error {scores.calibration_error:.4f}"
         click.echo("  " + ", ".join([f"log loss {scores.log_loss:.4f}", error, *among]))
+        bins = (f"{b.score:.2f} {b.accuracy:.2f} ({b.pictures})" for b in scores.reliability)
+        click.echo(f"  score, share that is right (pictures): {', '.join(bins)}")
         print_categories(scores)
         click.echo("Worst first:")
         print_verdicts(result.verdicts[:WORST])
