@@ -226,7 +226,7 @@ def guide(setting: Setting) -> Answer:
         (True, 1e-5, GUIDE_TUNING_EPOCHS),
     ):
         base.trainable = trainable
-        model.compile(keras.optimizers.Adam(rate), loss, jit_compile=False)  # XLA: 3 times slower
+        model.compile(keras.optimizers.Adam(rate), loss, jit_compile=False)  # as our own
         model.fit(images, train.labels, GUIDE_BATCH, epochs, verbose=0)
     logits: dict[Side, NDArray[np.float32]] = {
         side: model.predict(pixels(setting.parts[side]), GUIDE_BATCH, verbose=0)

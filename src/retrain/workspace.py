@@ -123,15 +123,12 @@ class Workspace:
     def previous_sides(self) -> dict[str, Side]:
         """Return the side of each key in the newest finished run; empty before the first."""
         runs = self.finished_runs()
-        if not runs or not (runs[-1] / SPLIT).is_file():
-            return {}
-        with (runs[-1] / SPLIT).open(encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file:
-            return {
-                row["key"]: side
-                for row in csv.DictReader(file)
-                for side in SIDES
-                if row.get("side") == side and row.get("key")
-            }
+        return {
+            row["key"]: side
+            for row in (read_csv(runs[-1] / SPLIT) if runs else ())
+            for side in SIDES
+            if row.get("side") == side and row.get("key")
+        }
 
 
 def data_of(run: Path) -> Path | None:
@@ -186,6 +183,14 @@ def write_split(
     present = {p.key for p in pictures}
     rows += [("", "", key, side) for key, side in sorted(previous.items()) if key not in present]
     write_csv(run / SPLIT, ("path", "category", "key", "side"), rows)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file with a header; none where there is no such file."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[Sequence[str]]) -> None:

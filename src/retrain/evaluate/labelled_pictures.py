@@ -1,10 +1,9 @@
 """Labelled pictures to judge a model by: what a training held back, or a folder of the user's."""
 
-import csv
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,7 +20,7 @@ from retrain.errors import DataError
 from retrain.infer.engine import Lanes
 from retrain.infer.guess import guess
 from retrain.progress import Reporter, counted
-from retrain.workspace import ENCODE_ERRORS, SPLIT, data_of
+from retrain.workspace import SPLIT, data_of, read_csv
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def held_back(bundle: Bundle, side: Side | None) -> KnownPictures:
             f"folder, and its {SPLIT} beside its manifest. Received: {run}. Name labelled pictures "
             "with --data."
         )
-    rows = [row for row in _split_rows(run) if row["path"]]
+    rows = [row for row in read_csv(run / SPLIT) if row["path"]]
     filled = {row["side"] for row in rows}
     side = side or ("test" if "test" in filled else "validation")
     examples, skipped = [], []
@@ -160,19 +159,12 @@ def _learned_from(bundle: Bundle, examples: Sequence[Example]) -> int:
     """Return how many pictures a model was trained with, told by their content."""
     run = bundle.files.folder
     data = data_of(run)
-    rows = [row for row in _split_rows(run) if row["side"] == "train"]
+    rows = [row for row in read_csv(run / SPLIT) if row["side"] == "train"]
     learned = {row["key"] for row in rows}  # the content's sha256, but for groups
     if data is not None:
         grouped = (row["path"] for row in rows if row["path"] and row["key"].startswith(GROUP))
         learned |= {_digest(data / name) for name in grouped}
     return sum(_digest(example.path) in learned - {""} for example in examples)
-
-
-def _split_rows(run: Path) -> Iterator[dict[str, str]]:
-    if not (run / SPLIT).is_file():
-        return
-    with (run / SPLIT).open(encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file:
-        yield from csv.DictReader(file)
 
 
 def _digest(path: Path) -> str:

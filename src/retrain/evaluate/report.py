@@ -24,7 +24,6 @@ _BUDGET, _MARKUP = 3_000_000, 400  # bytes that thumbnails may take together; ar
 _IN_A_CELL = 24  # pictures behind one cell of the confusion matrix
 _LARGEST_MATRIX = 40  # categories; beyond, pairs are listed
 _PAIRS, _SKIPPED = 50, 100  # lines shown
-_CURVE_BINS = 10
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Writes a run's report.html, from what the run and its workspace hold."""
 
-import csv
 import json
 import os
 from collections import Counter
@@ -27,6 +26,7 @@ from retrain.workspace import (
     data_of,
     machine_errors,
     output_file,
+    read_csv,
     write_text,
 )
 
@@ -86,7 +86,7 @@ def write_report(bundle: Bundle, model: keras.Model | None, path: Path, report: 
     for sentence in missing:
         report.warn(f"Missing in the report: {sentence}")
     counts: dict[str, Counter[str]] = {}
-    for row in _rows(run / SPLIT):
+    for row in read_csv(run / SPLIT):
         if row.get("path"):
             counts.setdefault(row["category"], Counter())[row["side"]] += 1
     environment = [
@@ -108,7 +108,8 @@ def write_report(bundle: Bundle, model: keras.Model | None, path: Path, report: 
             heat=heat,
             counts=counts,
             skipped=[
-                (row.get("path", ""), row.get("reason", "")) for row in _rows(run / "skipped.csv")
+                (row.get("path", ""), row.get("reason", ""))
+                for row in read_csv(run / "skipped.csv")
             ],
             settings=list(_flat(_json(run / "config.json"))),
             environment=environment,
@@ -143,13 +144,6 @@ def _heat(
                 ):
                     yield verdict.name, (one, overlay(one, map_))
             advance(len(found[start : start + _BATCH]))
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _json(path: Path) -> Mapping[str, Any]:
