@@ -200,6 +200,21 @@ def test_advice_stays_short() -> None:
     ]
 
 
+def test_advice_names_a_category_that_is_rare_beside_another() -> None:
+    assert advice([], {"green": 339, "red": 596, "yellow": 28}) == [
+        "There are few pictures to learn 'yellow' (28) from: add some, to 59 at least."
+    ]
+
+
+@pytest.mark.parametrize(("mistakes", "told"), [(1, False), (2, True)])
+def test_advice_calls_two_categories_confused_from_the_second_time(
+    mistakes: int, told: bool
+) -> None:
+    guesses = ["green"] * mistakes + ["red"] * 100
+    found = [Verdict("", Path(), "test", "red", guess, 0.6, 0.4, 0.9) for guess in guesses]
+    assert ("'red' is taken for 'green'" in " ".join(advice(found, {}))) == told
+
+
 @pytest.mark.parametrize("categories", [5, 40, 60])
 def test_ten_thousand_pictures_fit_on_a_page(categories: int, tmp_path: Path) -> None:
     page = render(facts(tmp_path, 10_000, categories))

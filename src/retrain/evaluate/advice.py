@@ -7,6 +7,7 @@ from retrain.metrics import wilson_interval
 from retrain.progress import counted
 
 FEW_TO_LEARN = 20  # training pictures of a category
+RARE = 10  # a category is rare where another has this many times its pictures
 FEW_TO_JUDGE = 50  # held-back pictures of all categories together
 SURE = 0.9
 SHOWN = 3  # names in a sentence
@@ -36,13 +37,13 @@ def advice(found: Sequence[Verdict], training: Mapping[str, int]) -> list[str]:
             f"{category!r} is taken for {guess!r} most often ({count} of {total} pictures): add "
             "pictures of both that show what tells them apart."
         )
-    few = sorted((count, name) for name, count in training.items() if count < FEW_TO_LEARN)
+    wanted = max(FEW_TO_LEARN, max(training.values(), default=0) // RARE)
+    few = sorted((count, name) for name, count in training.items() if count < wanted)
     if few:
         names = ", ".join(f"{name!r} ({count})" for count, name in few[:SHOWN])
         more = f" and {len(few) - SHOWN} more" if len(few) > SHOWN else ""
         sentences.append(
-            f"There are few pictures to learn {names}{more} from: add some, to {FEW_TO_LEARN} at "
-            "least."
+            f"There are few pictures to learn {names}{more} from: add some, to {wanted} at least."
         )
     if found and len(found) < FEW_TO_JUDGE:
         low, high = wilson_interval(sum(v.right for v in found), len(found))

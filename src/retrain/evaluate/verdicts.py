@@ -128,9 +128,9 @@ def read_predictions(path: Path, data: Path | None) -> list[Verdict]:
 
 
 def most_confused(found: Iterable[Verdict]) -> tuple[str, str, int] | None:
-    """Return the category and the wrong guess that meet most often, and how often."""
+    """Return the category and the wrong guess that meet most often, if more than once."""
     pairs = Counter((v.category, v.guess) for v in found if not v.right)
-    if not pairs:
-        return None
-    (category, guess), count = min(pairs.items(), key=lambda item: (-item[1], item[0]))
-    return category, guess, count
+    (category, guess), count = min(
+        pairs.items(), key=lambda item: (-item[1], item[0]), default=(("", ""), 0)
+    )
+    return (category, guess, count) if count > 1 else None
