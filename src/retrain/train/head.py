@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
+from threadpoolctl import threadpool_limits
 
 from retrain.config import HeadConfig
 from retrain.data.split import position
@@ -94,8 +95,9 @@ def fit_head(
     row_out = report.table(COLUMNS)
     heads: list[Head] = []
     start = time.monotonic()
-    path = _path(*train, categories, config, weights)
-    judges = _judges(path, train, valid, keys, categories, config, weights)
+    with threadpool_limits(limits=1, user_api="blas"):  # see docs/decisions.md
+        path = _path(*train, categories, config, weights)
+        judges = _judges(path, train, valid, keys, categories, config, weights)
     seconds = (time.monotonic() - start) / len(path)
     for (kernel, bias), penalty, judged in zip(path, config.strengths, judges.logits, strict=True):
         temperature = fit_temperature(judged, judges.labels)
