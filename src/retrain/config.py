@@ -113,7 +113,7 @@ class TrainConfig:
     head: HeadConfig = field(default_factory=HeadConfig)
     fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    balance: Balance = "auto"
+    balance: Balance = "never"
     precision: Precision = "auto"
     int8: bool = True
     minutes: float = 30.0

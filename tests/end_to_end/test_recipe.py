@@ -39,7 +39,7 @@ def test_four_pictures_a_category_in_one_batch_larger_than_the_data(tmp_path: Pa
 def test_a_rare_category_beside_a_hundred_times_larger_one(tmp_path: Path) -> None:
     write_jpegs(tmp_path / "data", "disc", 400)
     write_jpegs(tmp_path / "data", "stripes", 4)
-    result = retrain("train", tmp_path, *QUICK, "--size", "64", "--json")
+    result = retrain("train", tmp_path, *QUICK, "--size", "64", "--balance", "auto", "--json")
     assert result.returncode == 0, result.stderr
     assert "Balance: 'disc' has" in result.stderr
     metrics = json.loads((tmp_path / "model" / "metrics.json").read_text())

@@ -124,7 +124,7 @@ tuning_options = _together(
     ),
     setting("--batch", "fine_tune__batch", "Pictures in a step.", click.IntRange(min=1)),
     setting("--precision", "precision", "Number format of fine-tuning."),
-    setting("--balance", "balance", "Rare categories count more; auto: beyond 3 to 1."),
+    setting("--balance", "balance", "Let rare categories count more; auto: beyond 3 to 1."),
 )
 
 
