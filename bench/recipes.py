@@ -118,11 +118,12 @@ def tasks() -> Iterator[Task]:
         for backbone in OTHER_BACKBONES:
             yield from (Task("head", data, seed, backbone) for data in SETS)
         yield Task("balance auto", UNEQUAL, seed)
+        yield Task("augment none", HARD, seed)
     for seed in PART_SEEDS:
         for backbone in OTHER_BACKBONES:
             yield Task("default", HARD, seed, backbone)
         for recipe in PARTS:
-            if recipe not in ("head", "default", "balance auto"):
+            if recipe not in ("head", "default", "balance auto", "augment none"):
                 yield Task(recipe, HARD, seed)
 
 
