@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Every check, one command; sets itself up. Arguments go to pytest: bash test.sh -k split
+# Two tests run at a time; with -n 0 one, which is easier to follow.
 #
 # The container is tested where a Docker engine answers; RETRAIN_BASE_IMAGE and
 # RETRAIN_BUILD_OPTIONS hold for its image as they do for docker/run.sh. Pages are looked at where
@@ -15,4 +16,4 @@ mypy
 lint-imports
 shellcheck --external-sources ./*.sh .ci/run docker/*.sh requirements/*.sh tests/docker/*.sh
 hadolint docker/Dockerfile
-python -m pytest "$@"
+python -m pytest --numprocesses 2 --no-loadscope-reorder "$@"

@@ -16,6 +16,7 @@ needs_browser = pytest.mark.skipif(
     reason="needs chromium (apt-get install chromium)",
 )
 
+READABLE = 4.5  # least contrast of text by WCAG 2.1, AA
 Scheme = Literal["light", "dark"]
 
 # Of every element that holds text of its own: the contrast to the first ground behind it that is

@@ -1,24 +1,27 @@
 """Runs the real command line."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # data that lies beside the project on some machines
-QUICK = (
-    "--size",
-    "128",
-    "--fine-tune",
-    "never",
-    "--no-int8",
-)  # for trainings whose outcome matters little
+# Options of trainings whose outcome matters little, and not at all.
+QUICK = ("--size", "128", "--fine-tune", "never", "--no-int8")
+QUICKEST = (
+    *("--backbone", "mobilenetv2_035", "--weights", "none", "--size", "64"),
+    *("--fine-tune", "never", "--no-int8"),
+)
 LONG = (  # for trainings that must not end by themselves
     *("--size", "128", "--fine-tune", "always", "--minutes", "0"),
     *("--epochs", "50", "--patience", "50"),
 )
 
+PATIENCE = 300.0  # seconds until a stage counts as never reached
 GUESS_FILES = ("model.tflite", "model.int8.tflite", "head.int8.npz")  # beside the manifest
 
 
@@ -57,3 +60,20 @@ def refused(result: object, code: int) -> str:
     assert len(messages) == 1, result.stderr
     assert result.stderr.endswith(f"{messages[0]}\n")
     return str(messages[0])
+
+
+def kill_when(root: Path, reached: Callable[[str], bool], *options: str) -> str:
+    """Start a training and send SIGKILL once `reached` is true of what it said so far."""
+    said = root / "said.txt"
+    with said.open("w") as file:
+        process = subprocess.Popen(
+            command("train", root, *options), stdout=file, stderr=file, env=environment()
+        )
+        deadline = time.monotonic() + PATIENCE
+        while not reached(said.read_text()):
+            assert process.poll() is None, said.read_text()
+            assert time.monotonic() < deadline, said.read_text()
+            time.sleep(0.05)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    return said.read_text()

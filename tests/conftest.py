@@ -2,14 +2,28 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from commands import QUICK, retrain
 from pictures import write_workspace
+
+
+class OneProcessAFile(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests of a file share fixtures, and those of the container an image: each in one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.split("::")[0])
+        return str(path.parent if path.parent.name == "docker" else path)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAFile:
+    return OneProcessAFile(config, log)
 
 
 @pytest.fixture(scope="session")

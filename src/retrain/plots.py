@@ -85,7 +85,7 @@ def draw_history(
             second = axes.twinx()
             places = [planned * (i + 1) / len(rates) for i in range(len(rates))]
             second.plot(places, rates, color=RATE, linewidth=1, label="learning rate")
-            second.set_ylabel("learning rate", color=RATE)
+            second.set_ylabel("learning rate")
             second.set_ylim(bottom=0)
             lines = axes.get_lines() + second.get_lines()
             axes.legend(lines, [line.get_label() for line in lines])

@@ -7,10 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
-from commands import SHARED, environment, retrain
+from commands import QUICKEST, SHARED, environment, retrain
 from pictures import CATEGORIES, write_jpegs, write_workspace
+from retrain.model.backbones import backbone_named
+from retrain.model.build import build_backbone
+from retrain.model.weights import obtain
 
 KERAS_WEIGHTS = SHARED / "keras" / "models"
 
@@ -18,6 +23,15 @@ KERAS_WEIGHTS = SHARED / "keras" / "models"
 def manifest(root: Path) -> dict[str, object]:
     values: dict[str, object] = json.loads((root / "model" / "manifest.json").read_text())
     return values
+
+
+def untouched(run: Path) -> bool:
+    """Tell whether the backbone has the weights that it began with."""
+    backbone = backbone_named("efficientnet_lite0")
+    network = build_backbone(backbone, 128, obtain(backbone, "imagenet", lambda _: None))
+    model = keras.models.load_model(run / "model.keras")
+    now = {variable.path: variable.numpy() for variable in model.variables}
+    return all(np.array_equal(variable, now[variable.path]) for variable in network.variables)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -33,6 +47,7 @@ def test_train_guess_sort_and_reuse(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "Skipped disc/broken.jpg" in result.stderr
     assert "Fine-tuning: the last 5 layer groups" in result.stderr
+    assert "Kept: the head alone" in result.stderr  # it makes no mistake
     assert "Test accuracy" in result.stdout
 
     run = (root / "model").resolve()
@@ -51,6 +66,8 @@ def test_train_guess_sort_and_reuse(tmp_path: Path) -> None:
         "metrics.json",
     }
     assert "checkpoints" not in files
+    assert manifest(root)["kept"] == "head"
+    assert untouched(run)
     assert [row["path"] for row in rows(run / "skipped.csv")] == ["disc/broken.jpg"]
     assert {row["stage"] for row in rows(run / "history.csv")} == {"head", "fine_tune"}
     assert manifest(root)["labels"] == sorted(CATEGORIES)
@@ -95,7 +112,7 @@ def test_train_guess_sort_and_reuse(tmp_path: Path) -> None:
 
 def test_noise_teaches_nothing(tmp_path: Path) -> None:
     root = write_workspace(tmp_path, each=60, categories=("this", "that"))
-    result = retrain("train", root, "--size", "64", "--fine-tune", "never", "--json")
+    result = retrain("train", root, "--size", "64", "--fine-tune", "never", "--no-int8", "--json")
     assert result.returncode == 0, result.stderr
     metrics = json.loads(result.stdout)["metrics"]
     held_out = [metrics["validation"], metrics["test"]]
@@ -109,11 +126,10 @@ def test_the_same_seed_gives_the_same_model_and_another_run_keeps_the_split(
     tmp_path: Path,
 ) -> None:
     root = write_workspace(tmp_path, each=12)
-    options = ("--size", "96", "--fine-tune", "always", "--epochs", "1")
-    first = retrain("train", root, *options)
+    first = retrain("train", root, *QUICKEST)
     assert first.returncode == 0, first.stderr
     run = (root / "model").resolve()
-    second = retrain("train", root, *options)
+    second = retrain("train", root, *QUICKEST)
     assert second.returncode == 0, second.stderr
     again = (root / "model").resolve()
     assert again != run
@@ -122,14 +138,16 @@ def test_the_same_seed_gives_the_same_model_and_another_run_keeps_the_split(
         assert (run / name).read_text() == (again / name).read_text()
 
 
-@pytest.mark.parametrize("backbone", ["resnet50", "inceptionv3"])
+@pytest.mark.parametrize(
+    ("backbone", "int8"), [("resnet50", "--int8"), ("inceptionv3", "--no-int8")]
+)
 def test_a_large_backbone_goes_all_the_way_from_scratch_weights(
-    backbone: str, tmp_path: Path
+    backbone: str, int8: str, tmp_path: Path
 ) -> None:
     root = write_workspace(tmp_path, each=6, categories=("disc", "stripes"))
     options = ("--backbone", backbone, "--weights", "none", "--size", "75")
     tuning = ("--fine-tune", "always", "--epochs", "1", "--groups", "1")
-    result = retrain("train", root, *options, *tuning)
+    result = retrain("train", root, int8, *options, *tuning)
     assert result.returncode == 0, result.stderr
     assert "epoch" in result.stderr
     assert manifest(root)["backbone"] == backbone

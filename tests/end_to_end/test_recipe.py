@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from commands import QUICK, refused, retrain
+from commands import QUICK, QUICKEST, refused, retrain
 from pictures import write_jpegs, write_workspace
+from retrain.cli.lr_find import curve
 
 TINY = ("--size", "64", "--no-int8", "--minutes", "0")
 
@@ -92,6 +93,9 @@ def test_a_learning_rate_is_found_and_nothing_is_trained(tmp_path: Path) -> None
         assert plot.width > 600
     assert not (root / "model").exists()
     assert not (root / "runs").exists()
+    drawn = curve(found["rates"], found["losses"]).splitlines()
+    assert len(drawn) > 10
+    assert any("log10(rate)" in line for line in drawn)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ def test_training_finds_its_rate_only_where_that_is_cheap(
     minutes: str, line: str, tmp_path: Path
 ) -> None:
     root = write_workspace(tmp_path, each=6)
-    tuning = ("--fine-tune", "always", "--find-lr", "--epochs", "1")
-    result = retrain("train", root, "--size", "64", "--no-int8", "--minutes", minutes, *tuning)
+    tuning = ("--fine-tune", "always", "--find-lr", "--epochs", "1", "--minutes", minutes)
+    result = retrain("train", root, *QUICKEST, *tuning)
     assert result.returncode == 0, result.stderr
     assert f"Learning rate: {line}" in result.stderr

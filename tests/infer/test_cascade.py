@@ -65,6 +65,14 @@ def test_int8_scores_are_no_steps_of_a_256th(
     assert by_precision["int8"] != by_precision["float32"]
 
 
+def test_int8_scores_are_as_sure_as_those_of_float32(
+    trained: Path, by_precision: dict[str, list[dict[str, float]]]
+) -> None:
+    assert json.loads((trained / "model" / "manifest.json").read_text())["temperature"] > 1.5
+    for quantised, exact in zip(by_precision["int8"], by_precision["float32"], strict=True):
+        assert quantised == pytest.approx(exact, abs=0.1)
+
+
 def test_second_looks_are_float32(
     trained: Path, tmp_path: Path, by_precision: dict[str, list[dict[str, float]]]
 ) -> None:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from retrain.config import FineTuneConfig
 from retrain.errors import UsageError, WeightsError
 from retrain.model.backbones import BACKBONES, Backbone, backbone_named, input_size
 from retrain.model.build import (
@@ -18,6 +19,7 @@ from retrain.model.build import (
 )
 from retrain.model.predict import Forward
 from retrain.model.weights import Weights
+from retrain.train.optim import make_optimizer
 
 SCRATCH = Weights("none")
 
@@ -59,6 +61,10 @@ def test_a_backbone_runs_saves_and_frees_its_last_groups(
         layer.trainable
         for layer in model.layers
         if isinstance(layer, keras.layers.BatchNormalization)
+    )
+    # Building finds a rate for each variable by its layer's name, or fails.
+    make_optimizer(FineTuneConfig(groups=2), (1e-4, 1e-3), model, backbone, 1).build(
+        model.trainable_variables
     )
 
 

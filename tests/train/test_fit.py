@@ -75,6 +75,7 @@ def run(
     log: Log | None = None,
     feed: Callable[[int], Batches] = batches,
     score: Callable[[EpochRow], float] = lambda row: row.valid_loss,
+    spoil: float = 0.0,
 ) -> Fitted:
     folder.mkdir(exist_ok=True)
     forward = Forward(model)
@@ -85,7 +86,7 @@ def run(
         make_step(model, optimizer),
         feed,
         2,
-        lambda: forward(PIXELS),
+        lambda: forward(PIXELS) + np.float32(spoil),
         LABELS,
         score,
         Course(Plan(epochs, RATES), patience, deadline),
@@ -206,6 +207,28 @@ def test_a_loss_that_becomes_no_number_leaves_the_last_good_weights(tmp_path: Pa
     assert "in epoch 3" in str(fitted.stopped)
     assert len(fitted.history) == 2
     assert np.isfinite(Forward(model)(PIXELS)).all()
+
+
+def test_an_epoch_whose_last_step_spoilt_the_model_is_not_the_best(tmp_path: Path) -> None:
+    fitted = run(small_model(), tmp_path, score=lambda row: -row.macro_f1, spoil=math.nan)
+    assert fitted.best is None
+    assert "in epoch 1" in str(fitted.stopped)
+
+
+def test_a_picture_teaches_as_much_as_its_category_weighs() -> None:
+    model = small_model()
+    model.get_layer("logits").bias.assign([0.0, 1.0])
+    weights = np.array([0.25, 4.0])
+    step = make_step(model, optimizer_of(model, 9), weights=weights)
+    losses = np.logaddexp(0, 1) - np.array([0.0, 1.0])
+    blended = np.full_like(TARGETS, 0.5)
+    kernel, bias = model.get_layer("logits").get_weights()
+    for targets, expected in (
+        (TARGETS, (weights * losses).mean()),
+        (blended, weights.mean() * losses.mean()),
+    ):
+        model.get_layer("logits").set_weights([kernel, bias])
+        assert float(step(PIXELS, targets)) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])

@@ -56,6 +56,21 @@ def test_each_step_is_that_of_the_formula() -> None:
         np.testing.assert_allclose(kernel.numpy(), value, rtol=1e-4)
 
 
+def test_gradients_longer_than_the_limit_are_shortened_together() -> None:
+    variables = [keras.Variable(np.zeros(2, np.float32), name=name) for name in ("a", "b")]
+    optimizer = OneCycleAdamW({"a": 1e-1, "b": 1e-1}, STEPS, 0.0, global_clipnorm=1.0)
+    optimizer.build(variables)
+    optimizer.apply([tf.constant([300.0, 0.0]), tf.constant([0.0, 400.0])])
+    first_moments = [m.numpy() for m in optimizer.variables if "momentum" in m.path]
+    expected = (1 - momentum(0, STEPS)) * np.array([[0.6, 0.0], [0.0, 0.8]])
+    np.testing.assert_allclose(first_moments, expected, rtol=1e-5)
+
+
+def test_a_layer_without_a_rate_is_refused() -> None:
+    with pytest.raises(KeyError, match="high"):
+        OneCycleAdamW({"low": 1e-3}, STEPS, DECAY).build(two_layers().trainable_variables)
+
+
 def test_layers_move_and_decay_at_their_own_rates_and_biases_do_not_decay() -> None:
     model = two_layers()
     optimizer = OneCycleAdamW(RATES, STEPS, DECAY)

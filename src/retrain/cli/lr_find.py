@@ -1,6 +1,7 @@
 """`retrain lr-find`: which learning rate suits these pictures."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def command(tf_files: Path, output: Path | None, as_json: bool, **settings: Any)
         }
         click.echo(json.dumps(values, indent=2))
         return
-    _plot(found.sweep.rates, found.sweep.losses)
+    click.echo(curve(found.sweep.rates, found.sweep.losses))
     for name, rate in suggestions.items():
         click.echo(f"{name:12}--lr {rate * low / high:.1e}:{rate:.1e}")
     if not suggestions:
@@ -58,8 +59,8 @@ def command(tf_files: Path, output: Path | None, as_json: bool, **settings: Any)
     click.echo(f"Plot: {found.path}")
 
 
-def _plot(rates: tuple[float, ...], losses: tuple[float, ...]) -> None:
-    """Draw the loss over the rate's exponent."""
+def curve(rates: Sequence[float], losses: Sequence[float]) -> str:
+    """Return the loss over the rate's exponent, drawn with characters."""
     import math
 
     import plotille
@@ -69,7 +70,7 @@ def _plot(rates: tuple[float, ...], losses: tuple[float, ...]) -> None:
     figure.x_label, figure.y_label = "log10(rate)", "loss"
     figure.register_label_formatter(float, _label)
     figure.plot([math.log10(rate) for rate in rates], losses)
-    click.echo(figure.show())
+    return str(figure.show())
 
 
 def _label(value: float, chars: int, **_: Any) -> str:

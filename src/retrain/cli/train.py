@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @augment_options
 @setting("--int8", "int8", "Export for fast guesses, too, if they agree.")
 @setting("--minutes", "minutes", "Time budget on a CPU; 0 for none.", click.FloatRange(min=0))
-@click.option("--fresh", is_flag=True, help="Do not go on with an interrupted training.")
+@click.option("--fresh", is_flag=True, help="Forget interrupted trainings and start over.")
 @json_option
 def command(tf_files: Path, fresh: bool, as_json: bool, **settings: Any) -> None:
     """Train on TF_FILES/data/<category>/ and publish the model as TF_FILES/model.

@@ -120,8 +120,8 @@ def labelled_folder(bundle: Bundle, folder: Path, report: Reporter) -> KnownPict
     known = _learned_from(bundle, examples)
     if known:
         report.warn(
-            f"{known} of {counted(len(examples), 'picture')} were used to train this model: what "
-            "follows is better than it will be on new ones."
+            f"{known} of {counted(len(examples), 'picture')} were used to train "
+            f"{bundle.manifest.run}: what follows is better than it will be on new ones."
         )
     return KnownPictures(str(folder), "", examples, skipped)
 

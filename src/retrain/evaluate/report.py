@@ -20,7 +20,7 @@ from retrain.plots import draw_reliability, svg
 
 TOP_LOSSES, CORRECT = 24, 12  # pictures shown
 _THUMBNAIL, _HEAT, _QUALITY = 96, 256, 75  # pixels, pixels at most; of JPEG
-_BUDGET, _MARKUP = 3_000_000, 400  # bytes that thumbnails may take together; around each
+_BUDGET, _MARKUP = 4_300_000, 400  # bytes that pictures may take together; around each
 _IN_A_CELL = 24  # pictures behind one cell of the confusion matrix
 _LARGEST_MATRIX = 40  # categories; beyond, pairs are listed
 _PAIRS, _SKIPPED = 50, 100  # lines shown
@@ -64,9 +64,11 @@ def render(facts: Facts) -> str:
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     found = facts.verdicts
     wrong = [verdict for verdict in found if not verdict.right]
-    thumbnails = _Thumbnails(facts.rules)
     matrix = len(facts.labels) <= _LARGEST_MATRIX
     top = found[:TOP_LOSSES]
+    heat = {v.name: [_jpeg(one, _HEAT) for one in facts.heat.get(v.name, ())] for v in top}
+    taken = sum(len(uri) for uris in heat.values() for uri in uris)
+    thumbnails = _Thumbnails(facts.rules, _BUDGET - taken)
     right = sorted((v for v in found if v.right), key=lambda v: v.name)
     correct = [(v, thumbnails.uri(v)) for v in right[:: max(1, len(right) // CORRECT)][:CORRECT]]
     training = {label: facts.counts.get(label, {}).get("train", 0) for label in facts.labels}
@@ -75,7 +77,7 @@ def render(facts: Facts) -> str:
         right=len(found) - len(wrong),
         pair=most_confused(found),
         advice=advice(found, training) if found else [],
-        top=[(v, *(_jpeg(one, _HEAT) for one in facts.heat.get(v.name, ()))) for v in top],
+        top=[(v, *heat[v.name]) for v in top],
         categories=category_scores(_confusion(facts.labels, found), facts.labels),
         rows=list(_matrix(facts.labels, found, thumbnails)) if matrix else [],
         pairs=[] if matrix else list(_pairs(wrong, thumbnails)),
@@ -146,10 +148,10 @@ def _reliability(found: Sequence[Verdict]) -> str:
 class _Thumbnails:
     """Small pictures as data URIs, as long as the budget lasts; each is made once."""
 
-    def __init__(self, rules: PixelRules) -> None:
+    def __init__(self, rules: PixelRules, budget: int) -> None:
         self._rules = PixelRules(_THUMBNAIL, rules.fit)
         self._made: dict[Path, str | None] = {}
-        self._left = _BUDGET
+        self._left = budget
 
     def some(self, found: Sequence[Verdict]) -> list[tuple[Verdict, str | None]]:
         """Return the first verdicts with their pictures, fewer once the page is full."""

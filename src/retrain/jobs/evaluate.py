@@ -95,7 +95,8 @@ def compare(
             "Models to compare must know the same categories. Received: "
             f"{', '.join(labels)} and {', '.join(bundles[1].manifest.labels)}."
         )
-    pictures, others = (_pictures(bundle, data, side, report) for bundle in bundles)
+    pictures = _pictures(bundles[0], data, side, report)
+    others = _pictures(bundles[1], data, pictures.side or None, report)
     places = {example.path.resolve() for example in others.examples}
     common = [example for example in pictures.examples if example.path.resolve() in places]
     if not common:

@@ -39,7 +39,7 @@ def begin(
         backbone: as chosen now.
         weights: that it starts from.
         machine: device, number format and versions, by name.
-        fresh: start over in any case.
+        fresh: forget what was interrupted, and start over.
         report: hears which it is.
     """
     identity = {
@@ -50,7 +50,9 @@ def begin(
         "machine": dict(machine),
         "options": json.loads(json.dumps(asdict(config))),
     }
-    runs = [] if fresh else workspace.unfinished_runs()
+    if fresh:
+        workspace.drop_unfinished_runs()
+    runs = workspace.unfinished_runs()
     interrupted = {run: list(_changes(run, identity, data)) for run in runs}
     same = [run for run, changes in interrupted.items() if not changes]
     if same:

@@ -68,7 +68,7 @@ def train(
         root: the workspace, tf_files.
         config: everything that can be chosen.
         report: hears what happens.
-        fresh: do not go on with an interrupted training of the same pictures and options.
+        fresh: forget interrupted trainings instead of going on with one.
         command: that people would type to train so again, for the report.
 
     Raises:

@@ -110,11 +110,11 @@ def fit(
                     break
                 log.batch((epoch - 1) * steps + len(losses), losses[-1], rates[-1], pixels)
                 advance(1)
-        if not math.isfinite(losses[-1]):
+        logits = validate() if math.isfinite(losses[-1]) else None
+        if logits is None or not np.isfinite(logits).all():  # the last step may have spoilt it
             reason = f"the loss was no longer a number in epoch {epoch}; try a lower --lr"
             progress = replace(progress, stopped=reason)
             break
-        logits = validate()
         scores = softmax(logits)
         row = EpochRow(
             "fine_tune",

@@ -54,7 +54,7 @@ class OneCycleAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         """Prepare; the optimiser is built for its variables by `build`.
 
         Args:
-            rates: peak rate by layer name; a layer that is not named does not move.
+            rates: peak rate by layer name, of all layers that train.
             steps: of the whole training.
             weight_decay: share of a weight that a step takes away, times the layer's rate;
                 biases and BatchNorm keep all.
@@ -69,10 +69,14 @@ class OneCycleAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         self._decays: list[float] = []
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        """Make the moments of these variables, and look up their rates."""
+        """Make the moments of these variables, and look up their rates.
+
+        Raises:
+            KeyError: a layer has no rate.
+        """
         super().build(variables)
         highest = max(self.rates.values())
-        self._shares = [self.rates.get(v.path.split("/")[0], 0.0) / highest for v in variables]
+        self._shares = [self.rates[v.path.split("/")[0]] / highest for v in variables]
         self._decays = [0.0 if v.name in NOT_DECAYED else self.weight_decay for v in variables]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

@@ -1,4 +1,4 @@
-"""The examples in the help of the commands that look at a model do what they say."""
+"""The examples in the help of commands do what they say."""
 
 import shlex
 import shutil
@@ -16,7 +16,7 @@ OTHER_RUN = "20261101T080000Z-resnet50"  # as the example of compare has it
 
 @pytest.fixture(scope="module")
 def folder(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with photo.jpg and tf_files, whose categories are those of the sample."""
+    """A folder with photo.jpg, photos, and tf_files, whose categories are those of the sample."""
     folder = tmp_path_factory.mktemp("examples")
     root = folder / "tf_files"
     shutil.copytree(trained, root, symlinks=True)
@@ -29,12 +29,16 @@ def folder(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             (run / name).write_text((run / name).read_text().replace(old, new))
     shutil.copytree(run, root / "runs" / OTHER_RUN)
     shutil.copy(root / "data" / "boat" / "boat-000.jpg", folder / "photo.jpg")
+    shutil.copytree(root / "data" / "tree", folder / "photos")
     return folder
 
 
 @pytest.mark.parametrize(
     ("name", "made"),
     [
+        ("show-batch", "tf_files/show-batch.png"),
+        ("guess", "photo.jpg"),
+        ("guess-dir", "sorted/results.csv"),
         ("evaluate", "evaluation/predictions.csv"),
         ("compare", "photo.jpg"),
         ("explain", "tf_files/explained/photo-gradcam.png"),

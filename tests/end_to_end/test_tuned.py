@@ -1,0 +1,108 @@
+"""A training whose fine-tuned model is the better one, in mixed precision; also a killed one."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from browser import CONTRASTS, READABLE, Scheme, needs_browser, opened
+from commands import kill_when, retrain
+from pictures import PAIRS, write_workspace
+from retrain.features import weights_digest
+from retrain.model.backbones import backbone_named
+from retrain.model.build import build_backbone
+from retrain.model.weights import obtain
+
+TUNING = (  # with which fine-tuning beats the head on PAIRS
+    *("--size", "64", "--fine-tune", "always", "--epochs", "4", "--batch", "16", "--minutes", "0"),
+    *("--lr", "3e-4:5e-4", "--no-crop", "--best-by", "macro-f1", "--no-int8"),
+    *("--precision", "mixed_bfloat16"),
+)
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose published model is a fine-tuned one. Do not change it."""
+    root = write_workspace(tmp_path_factory.mktemp("tuned"), 80, PAIRS)
+    result = retrain("train", root, *TUNING)
+    assert result.returncode == 0, result.stderr
+    assert "Kept: the fine-tuned model" in result.stderr, result.stderr
+    return root
+
+
+def test_the_tuned_model_is_published_in_float32(tuned: Path) -> None:
+    manifest = json.loads((tuned / "model" / "manifest.json").read_text())
+    assert manifest["kept"] == "fine_tune"
+    assert manifest["precision"] == "mixed_bfloat16"
+    assert manifest["checks"]["passed"]
+    assert manifest["metrics"]["test"]["macro_f1"] > 0.8
+    model = keras.models.load_model(tuned / "model" / "model.keras")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    backbone = backbone_named("efficientnet_lite0")
+    pretrained = build_backbone(backbone, 64, obtain(backbone, "imagenet", lambda _: None))
+    before = {variable.path: variable.numpy() for variable in pretrained.variables}
+    after = {variable.path: variable.numpy() for variable in model.variables}
+    moved = {path for path in before if not np.array_equal(before[path], after[path])}
+    assert "head_conv/kernel" in moved
+    assert not any("moving" in path for path in moved)
+
+
+def test_guesses_score_as_the_training_did(tuned: Path) -> None:
+    result = retrain("evaluate", tuned, "--side", "validation", "--json")
+    assert result.returncode == 0, result.stderr
+    metrics = json.loads((tuned / "model" / "metrics.json").read_text())["validation"]
+    values = json.loads(result.stdout)
+    assert values["confusion"] == metrics["confusion"]
+    assert values["log_loss"] == pytest.approx(metrics["log_loss"], abs=1e-3)
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_curves_in_its_report_can_be_read(scheme: Scheme, tuned: Path) -> None:
+    with opened(tuned / "model" / "report.html", scheme) as view:
+        contrasts = view.evaluate(CONTRASTS)
+        assert view.locator("svg text", has_text="learning rate").count() == 2
+        assert view.locator(".losses img").count() == 48
+    assert [entry for entry in contrasts if entry[1] < READABLE] == []
+
+
+def digest(root: Path) -> str:
+    return weights_digest(keras.models.load_model(root / "model" / "model.keras"))
+
+
+def test_killed_in_each_stage_it_ends_with_the_same_weights(tuned: Path, tmp_path: Path) -> None:
+    root = write_workspace(tmp_path / "tf é", 80, PAIRS)
+
+    def some(pattern: str) -> Callable[[str], bool]:
+        return lambda _: any(path.stat().st_size for path in root.glob(pattern))
+
+    kill_when(root, lambda said: "Backbone:" in said, *TUNING)  # while pictures are checked
+    kill_when(root, some("bottlenecks/*.features"), *TUNING)
+    kill_when(root, lambda said: "Head:" in said, *TUNING)
+    kill_when(root, some("runs/*/checkpoints/best.npz"), *TUNING)
+    said = kill_when(root, lambda said: "Exporting" in said, *TUNING)
+    assert "Going on with the interrupted training" in said
+    assert "Fine-tuning: going on after epoch" in said
+    result = retrain("train", root, *TUNING)
+    assert result.returncode == 0, result.stderr
+    assert "Fine-tuning: going on after epoch 4 of 4" in result.stderr
+    assert len(list((root / "runs").iterdir())) == 1
+    assert digest(root) == digest(tuned)
+    for name in ("split.csv", "metrics.json", "labels.txt"):
+        ours, theirs = (r / "model" / name for r in (root, tuned))
+        assert ours.read_text() == theirs.read_text()
+    assert losses(root) == losses(tuned)
+    assert len(losses(root)["fine_tune"]) == 4
+
+
+def losses(root: Path) -> dict[str, list[tuple[str, str]]]:
+    """Return training and validation loss of each epoch, by stage, to the last digit."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    with (root / "model" / "history.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            found.setdefault(row["stage"], []).append((row["train_loss"], row["valid_loss"]))
+    return found
