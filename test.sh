@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check, one command; sets itself up. Arguments go to pytest: bash test.sh -k split
-# Two tests run at a time; with -n 0 one, which is easier to follow.
+# Two files of tests run at a time; with -n 0 one, which is easier to follow.
 #
 # The container is tested where a Docker engine answers; RETRAIN_BASE_IMAGE and
 # RETRAIN_BUILD_OPTIONS hold for its image as they do for docker/run.sh. Pages are looked at where

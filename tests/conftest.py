@@ -1,6 +1,7 @@
 """What all tests share: a quiet TensorFlow without a GPU, and one small trained model."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from commands import QUICK, retrain
 from pictures import write_workspace
+
+# Who is started in the background of a script ignores Ctrl-C, and so would all commands of tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class OneProcessAFile(LoadScopeScheduling):  # type: ignore[misc]
