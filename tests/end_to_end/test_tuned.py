@@ -17,17 +17,17 @@ from retrain.model.backbones import backbone_named
 from retrain.model.build import build_backbone
 from retrain.model.weights import obtain
 
-TUNING = (  # with which fine-tuning beats the head on PAIRS
-    *("--size", "64", "--fine-tune", "always", "--epochs", "4", "--batch", "16", "--minutes", "0"),
-    *("--lr", "3e-4:5e-4", "--no-crop", "--best-by", "macro-f1", "--no-int8"),
-    *("--precision", "mixed_bfloat16"),
+EACH = 120  # pictures of a category
+TUNING = (  # with which fine-tuning beats the head on PAIRS, whatever the seed and the rounding
+    *("--size", "64", "--fine-tune", "always", "--epochs", "6", "--batch", "16", "--minutes", "0"),
+    *("--no-crop", "--best-by", "macro-f1", "--no-int8", "--precision", "mixed_bfloat16"),
 )
 
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace whose published model is a fine-tuned one. Do not change it."""
-    root = write_workspace(tmp_path_factory.mktemp("tuned"), 80, PAIRS)
+    root = write_workspace(tmp_path_factory.mktemp("tuned"), EACH, PAIRS)
     result = retrain("train", root, *TUNING)
     assert result.returncode == 0, result.stderr
     assert "Kept: the fine-tuned model" in result.stderr, result.stderr
@@ -75,7 +75,7 @@ def digest(root: Path) -> str:
 
 
 def test_killed_in_each_stage_it_ends_with_the_same_weights(tuned: Path, tmp_path: Path) -> None:
-    root = write_workspace(tmp_path / "tf é", 80, PAIRS)
+    root = write_workspace(tmp_path / "tf é", EACH, PAIRS)
 
     def some(pattern: str) -> Callable[[str], bool]:
         return lambda _: any(path.stat().st_size for path in root.glob(pattern))
@@ -89,14 +89,14 @@ def test_killed_in_each_stage_it_ends_with_the_same_weights(tuned: Path, tmp_pat
     assert "Fine-tuning: going on after epoch" in said
     result = retrain("train", root, *TUNING)
     assert result.returncode == 0, result.stderr
-    assert "Fine-tuning: going on after epoch 4 of 4" in result.stderr
+    assert "Fine-tuning: going on after epoch 6 of 6" in result.stderr
     assert len(list((root / "runs").iterdir())) == 1
     assert digest(root) == digest(tuned)
     for name in ("split.csv", "metrics.json", "labels.txt"):
         ours, theirs = (r / "model" / name for r in (root, tuned))
         assert ours.read_text() == theirs.read_text()
     assert losses(root) == losses(tuned)
-    assert len(losses(root)["fine_tune"]) == 4
+    assert len(losses(root)["fine_tune"]) == 6
 
 
 def losses(root: Path) -> dict[str, list[tuple[str, str]]]:
