@@ -40,10 +40,14 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "retrain", *map(str, arguments)]
 
 
-def retrain(*arguments: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Run `retrain ARGUMENTS...` to its end; keywords are environment variables."""
+def retrain(
+    *arguments: str | Path, cwd: Path | None = None, answer: str | None = None, **changes: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `retrain ARGUMENTS...` to its end, with an answer on stdin; keywords change variables."""
     return subprocess.run(
         command(*arguments),
+        cwd=cwd,
+        input=answer,
         capture_output=True,
         text=True,
         env=environment(**changes),

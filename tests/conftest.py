@@ -19,7 +19,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class OneProcessAFile(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests of a file share fixtures, and those of the container an image: each in one process."""
+    """Tests of a file share fixtures, and those of the container an image: each in one process.
+
+    `--dist loadgroup` would do it by marks, but pytest-xdist 3.8 has no effect on pytest 9.2 there.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.split("::")[0])

@@ -88,7 +88,8 @@ def draw_history(
             second.set_ylabel("learning rate")
             second.set_ylim(bottom=0)
             lines = axes.get_lines() + second.get_lines()
-            axes.legend(lines, [line.get_label() for line in lines])
+            # All fall towards the end; the best place by losses alone may hide the rate.
+            axes.legend(lines, [line.get_label() for line in lines], loc="upper right")
     return figure
 
 

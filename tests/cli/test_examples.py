@@ -2,12 +2,11 @@
 
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from commands import command, environment
+from commands import retrain
 from retrain.cli.main import app
 
 NAMES = {"disc": "boat", "squares": "house", "stripes": "tree"}
@@ -48,14 +47,7 @@ def folder(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_the_example_of_each_command_runs(name: str, made: str, folder: Path) -> None:
     line = (app.commands[name].help or "").split("Example: retrain ")[1].splitlines()[0]
-    result = subprocess.run(
-        command(*shlex.split(line)),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=False,
-    )
+    result = retrain(*shlex.split(line), cwd=folder)
     assert result.returncode == 0, result.stderr
     assert result.stdout
     assert (folder / made).is_file()

@@ -25,7 +25,7 @@ from disks import disk
 from pictures import write_jpegs, write_workspace
 
 ODD_NAMES = {"disc": "../../x", "stripes": "a/b: c?", "squares": "é 🌳"}
-NO_NETWORK = {"https_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+NO_NETWORK = "http://127.0.0.1:9"
 
 Result = subprocess.CompletedProcess[str]
 
@@ -68,7 +68,8 @@ def trainings(
             retrain,
             *("train", write_workspace(folder / "tiny", 2), "--backbone", "resnet50"),
             KERAS_HOME=str(folder / "keras"),
-            **NO_NETWORK,
+            https_proxy=NO_NETWORK,
+            no_proxy="",
         ),
         "read only": partial(read_only, folder / "read only"),
     }

@@ -2,12 +2,11 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from commands import command, environment, refused, retrain
+from commands import refused, retrain
 
 
 @pytest.fixture
@@ -55,28 +54,14 @@ def test_an_unknown_run_is_answered_with_the_known(root: Path) -> None:
     [("y\n", ["20260103", "20260101"]), ("n\n", ["20260103", "20260102", "20260101"])],
 )
 def test_pruning_asks_and_spares_the_published(answer: str, left: list[str], root: Path) -> None:
-    result = subprocess.run(
-        command("runs", root, "--prune", "1"),
-        input=answer,
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=False,
-    )
+    result = retrain("runs", root, "--prune", "1", answer=answer)
     assert result.returncode == 0, result.stderr
     assert "Delete 1 run, " in result.stderr
     assert names(root) == left
 
 
 def test_without_an_answer_nothing_is_deleted(root: Path) -> None:
-    result = subprocess.run(
-        command("runs", root, "--prune", "0"),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=False,
-    )
+    result = retrain("runs", root, "--prune", "0", answer="")
     assert result.returncode == 2
     assert "Deleting needs an answer. Received: none. --yes gives it." in result.stderr
     assert len(names(root)) == 3

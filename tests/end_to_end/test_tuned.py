@@ -18,7 +18,7 @@ from retrain.model.build import build_backbone
 from retrain.model.weights import obtain
 
 EACH = 120  # pictures of a category
-TUNING = (  # with which fine-tuning beats the head on PAIRS, whatever the seed and the rounding
+TUNING = (  # with which fine-tuning beat the head on PAIRS, with each of four seeds
     *("--size", "64", "--fine-tune", "always", "--epochs", "6", "--batch", "16", "--minutes", "0"),
     *("--no-crop", "--best-by", "macro-f1", "--no-int8", "--precision", "mixed_bfloat16"),
 )

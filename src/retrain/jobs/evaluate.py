@@ -96,6 +96,7 @@ def compare(
             f"{', '.join(labels)} and {', '.join(bundles[1].manifest.labels)}."
         )
     pictures = _pictures(bundles[0], data, side, report)
+    # The same side: validation pictures had a say in the training that held them back.
     others = _pictures(bundles[1], data, pictures.side or None, report)
     places = {example.path.resolve() for example in others.examples}
     common = [example for example in pictures.examples if example.path.resolve() in places]
