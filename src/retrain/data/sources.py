@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,13 +197,26 @@ def _folders(folder: Path) -> list[Path]:
     return [path for path in _visible(folder) if path.is_dir()]
 
 
-def visible_files(folder: Path, recursive: bool = True) -> Iterator[Path]:
+def visible_files(
+    folder: Path,
+    recursive: bool = True,
+    unlisted: Callable[[Path, str], None] = lambda path, reason: None,
+) -> Iterator[Path]:
     """Yield the files of a folder, and below it, links followed, each real folder entered once.
 
     What starts with a dot is left out, and so is a link back to a folder above.
+
+    Args:
+        folder: where to begin.
+        recursive: whether sub-folders are entered.
+        unlisted: called with each folder that could not be listed, and the reason.
     """
+
+    def tell(error: OSError) -> None:
+        unlisted(Path(error.filename), error.strerror or str(error))
+
     entered = set(folder.resolve().parents)
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=tell):
         real = Path(place).resolve()
         if real in entered:
             folders.clear()
