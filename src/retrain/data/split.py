@@ -8,6 +8,7 @@ Pure: keys and sides, no files.
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 
@@ -80,20 +81,20 @@ def assign(
         side by key.
     """
     given: dict[str, Side] = {}
-    members: dict[str, set[str]] = {}
+    homes: dict[str, set[str]] = {}
     for picture in pictures:
-        members.setdefault(picture.category, set()).add(picture.key)
+        homes.setdefault(picture.key, set()).add(picture.category)
         if picture.side:
             given[picture.key] = _stricter(picture.side, given.get(picture.key))
-    keys = set().union(*members.values()) if members else set()
-    sides = {key: given.get(key) or previous.get(key) or _drawn(key, draw) for key in keys}
-    movable = keys - given.keys()
+    drawn = {key: given.get(key) or previous.get(key) or _drawn(key, draw) for key in homes}
+    split = _Split(homes, drawn)
+    movable = homes.keys() - given.keys()
     new = movable - previous.keys()
-    for category in sorted(members):
+    for category in sorted(split.members):
         if "validation" in draw:
-            _provide(category, "validation", members, sides, new, movable)
-        _provide(category, "train", members, sides, new, new)
-    return sides
+            split.provide(category, "validation", new, movable)
+        split.provide(category, "train", new, new)
+    return split.sides
 
 
 def _stricter(side: Side, other: Side | None) -> Side:
@@ -111,36 +112,44 @@ def _drawn(key: str, draw: Collection[Side]) -> Side:
     return "train"
 
 
-def _provide(
-    category: str,
-    side: Side,
-    members: Mapping[str, set[str]],
-    sides: dict[str, Side],
-    new: Collection[str],
-    movable: Collection[str],
-) -> None:
-    """Move one key of `category` to `side` if none is there and one can be spared."""
-    own = members[category]
-    if any(sides[key] == side for key in own):
-        return
+class _Split:
+    """Sides that change one key at a time; how many keys a category has on each is counted along.
 
-    def spare(key: str) -> bool:
-        if key in new:
-            return sides[key] == "test" or _others_keep(key, members, sides)
-        return sides[key] == "train" and _others_keep(key, members, sides)
+    homes: the categories of each key. members: the keys of each category.
+    """
 
-    candidates = [key for key in own if key in movable and spare(key)]
-    if side == "train" and not candidates:  # learning a category comes before validating it
-        candidates = [key for key in own if key in new]
-    if candidates:
-        chosen = min(candidates, key=lambda key: (key not in new, position(key), key))
-        sides[chosen] = side
+    def __init__(self, homes: Mapping[str, set[str]], sides: dict[str, Side]) -> None:
+        self.sides, self._homes = sides, homes
+        self.members: dict[str, set[str]] = {}
+        for key, categories in homes.items():
+            for category in categories:
+                self.members.setdefault(category, set()).add(key)
+        self._counts = Counter(
+            (category, sides[key]) for category, own in self.members.items() for key in own
+        )
 
+    def provide(
+        self, category: str, side: Side, new: Collection[str], movable: Collection[str]
+    ) -> None:
+        """Move one key of `category` to `side` if none is there and one can be spared."""
+        if self._counts[category, side]:
+            return
+        own = self.members[category]
+        candidates = [key for key in own if key in movable and self._can_spare(key, key in new)]
+        if side == "train" and not candidates:  # learning a category comes before validating it
+            candidates = [key for key in own if key in new]
+        if candidates:
+            self._move(min(candidates, key=lambda key: (key not in new, position(key), key)), side)
 
-def _others_keep(key: str, members: Mapping[str, set[str]], sides: Mapping[str, Side]) -> bool:
-    """Tell whether every category of `key` has another key on the side that it would leave."""
-    return all(
-        any(sides[other] == sides[key] for other in own if other != key)
-        for own in members.values()
-        if key in own
-    )
+    def _can_spare(self, key: str, new: bool) -> bool:
+        side = self.sides[key]
+        if new and side == "test":
+            return True
+        others = all(self._counts[category, side] > 1 for category in self._homes[key])
+        return others and (new or side == "train")
+
+    def _move(self, key: str, side: Side) -> None:
+        for category in self._homes[key]:
+            self._counts[category, self.sides[key]] -= 1
+            self._counts[category, side] += 1
+        self.sides[key] = side
