@@ -4,11 +4,22 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+import pillow_heif
+from PIL import ExifTags, Image, ImageDraw
 
 CATEGORIES = ("disc", "stripes", "squares")
 PAIRS = ("red above", "blue above")
 RED_AND_BLUE = ((220, 40, 40), (40, 40, 220))
+STORED = {  # how an upright picture is stored under each EXIF orientation
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 
 def draw(category: str, seed: int, size: tuple[int, int] = (96, 80)) -> Image.Image:
@@ -52,10 +63,20 @@ def draw_pair(kind: str, seed: int, size: int = 64) -> Image.Image:
     return image
 
 
+def with_orientation(orientation: int) -> Image.Exif:
+    """Return an EXIF block that says how a picture is stored."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    return exif
+
+
 def encoded(image: Image.Image, name: str, **options: object) -> bytes:
-    """Return a picture file of Pillow's format `name`."""
+    """Return a picture file of Pillow's format `name`, or a "HEIF", which is kept lossless."""
     file = io.BytesIO()
-    image.save(file, name, **options)
+    if name == "HEIF":
+        pillow_heif.from_pillow(image).save(file, quality=-1, chroma=444, **options)
+    else:
+        image.save(file, name, **options)
     return file.getvalue()
 
 

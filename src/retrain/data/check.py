@@ -70,7 +70,7 @@ def _digest(path: Path, rules: PixelRules) -> str | BadPicture:
         content = read_bytes(path)
         read_pixels(content, rules)
     except BadPicture as error:
-        return error
+        return BadPicture(str(error))  # without the traceback, which would keep the content
     return hashlib.sha256(content).hexdigest()
 
 

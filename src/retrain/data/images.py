@@ -2,30 +2,42 @@
 
 The rules: format by magic bytes; EXIF orientation applied; alpha laid on white; 16 bits scaled,
 not clipped; CMYK converted; first frame of an animation; JPEGs decoded at the smallest DCT scale
-that is still at least twice the input size; then fitted with antialiased bilinear resampling.
+that is still at least twice the input size; then fitted with antialiased bilinear resampling. A
+camera's raw file is no picture, though Pillow would read the preview in it.
 `export/saved_model.py` follows the same rules in a TensorFlow graph.
 """
 
 import contextlib
+import functools
 import io
+import os
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from retrain.config import Fit
+from retrain.data.kinds import RAW, START, other_kind, possible_formats
 from retrain.data.links import broken_link
 
-RULES_VERSION = 1  # raise it whenever the same file would give other pixels
+RULES_VERSION = 2  # raise it whenever the same file would give other pixels, or none any more
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF")
+MAX_BYTES = 256 << 20  # of a file; one thread holds one
 MAX_PIXELS = 178_956_970  # where Pillow takes a picture for a decompression bomb
+LARGE = 16_000_000  # pixels after drafting; half as many of these at once as there are cores
+_FEW = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
 PAD_COLOUR = (127, 127, 127)  # mid-grey: near zero after every backbone's scaling
 
 Pixels = NDArray[np.uint8]
+
+
+_NO_MEMORY = "too large for this machine's memory"
 
 
 class BadPicture(Exception):
@@ -49,22 +61,48 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)  # left, upper, right, lower, as shares of the
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a file's content.
+    """Return a picture file's content; of anything else no more than the first bytes are read.
 
     Raises:
-        BadPicture: it cannot be opened, is no file, or is empty.
+        BadPicture: it cannot be opened, is no picture, or has more than MAX_BYTES.
     """
+    try:
+        with _picture_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise BadPicture(
+                    f"{size / 2**20:,.0f} MiB; pictures above {MAX_BYTES >> 20} MiB are not read"
+                )
+            return file.read(size)
+    except MemoryError:
+        raise BadPicture(_NO_MEMORY) from None
+
+
+def is_picture(path: Path) -> bool:
+    """Tell whether a file begins like a picture; no more of it is read."""
+    with contextlib.suppress(BadPicture), _picture_file(path):
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def _picture_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that begins like a picture; what goes wrong with it is a BadPicture."""
     try:
         if not S_ISREG(path.stat().st_mode):
             raise BadPicture("not a regular file")  # reading a pipe would wait for ever
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            start = file.read(START)
+            if not start:
+                raise BadPicture("empty file")
+            if not possible_formats(start):
+                raise BadPicture(other_kind(start))
+            file.seek(0)
+            yield file
     except OSError as error:
         raise BadPicture(broken_link(path) or error.strerror or str(error)) from error
     except ValueError as error:  # a null character in the path
         raise BadPicture(str(error)) from error
-    if not content:
-        raise BadPicture("empty file")
-    return content
 
 
 def read_pixels(content: bytes, rules: PixelRules) -> Pixels:
@@ -80,17 +118,21 @@ def read_pixels(content: bytes, rules: PixelRules) -> Pixels:
     Raises:
         BadPicture: the content is no picture that can be decoded to its end.
     """
-    return fit_pixels(decode(content, 2 * rules.size), rules)
+    try:
+        return fit_pixels(decode(content, 2 * rules.size), rules)
+    except MemoryError:
+        raise BadPicture(_NO_MEMORY) from None
 
 
 def extension(content: bytes) -> str:
     """Return the usual file name extension of a picture's format, such as ".jpg"; "" if unknown."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with _opened(content) as image:
             name = (image.format or "").lower()
     except Exception:  # as in decode; here it is no loss
         return ""
-    return {"jpeg": ".jpg", "mpo": ".jpg", "tiff": ".tif"}.get(name, f".{name}")
+    usual = {"jpeg": ".jpg", "mpo": ".jpg", "tiff": ".tif", "heif": ".heic"}
+    return usual.get(name, f".{name}")
 
 
 def decode(content: bytes, enough: int | None = None) -> Image.Image:
@@ -104,22 +146,80 @@ def decode(content: bytes, enough: int | None = None) -> Image.Image:
         BadPicture: the content is no picture that can be decoded to its end.
     """
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise BadPicture(f"{image.width}x{image.height} is too large to decode")
-            if enough is not None:
+        with _opened(content) as image:
+            _refuse_raw(image)
+            whole = image.size
+            if enough is not None and not (_is_bomb(image) and _held_whole(image)):
                 image.draft(None, (enough, enough))
-            image.load()
-            return _rgb(_upright(image))
+            if _is_bomb(image):
+                raise BadPicture(f"{whole[0]}x{whole[1]} is too large to decode")
+            with _one_of_few(image.width * image.height):
+                image.load()
+                return _rgb(_upright(image))
     except BadPicture:
         raise
-    except UnidentifiedImageError:
-        start = content[:12].decode("ascii", errors="replace")
-        raise BadPicture(f"no picture format that can be read (starts with {start!a})") from None
     except MemoryError:
-        raise BadPicture("too large for this machine's memory") from None
+        raise BadPicture(_NO_MEMORY) from None
     except Exception as error:  # on damaged data Pillow's decoders raise almost anything
-        raise BadPicture(str(error) or type(error).__name__) from error
+        raise BadPicture(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def _opened(content: bytes) -> ImageFile.ImageFile:
+    """Read a picture's header."""
+    formats = possible_formats(content[:START])
+    if "HEIF" in formats:
+        _know_heif()
+    try:
+        if formats:
+            return Image.open(io.BytesIO(content), formats=formats)
+    except UnidentifiedImageError:
+        pass
+    except Image.DecompressionBombError:
+        if formats != ("JPEG",):
+            raise
+        # Without Pillow's limit: ours looks at the size that is decoded.
+        return JpegImagePlugin.JpegImageFile(io.BytesIO(content))
+    if not formats:
+        raise BadPicture(other_kind(content[:START]))
+    remedy = f"; or it is {RAW}" if "TIFF" in formats else ""
+    raise BadPicture(f"begins like {' or '.join(formats)}, but cannot be read{remedy}")
+
+
+@functools.cache
+def _know_heif() -> None:
+    """Let Pillow open HEIC and HEIF; a guess of a JPEG need not import it."""
+    import pi_heif
+
+    pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+
+def _refuse_raw(image: ImageFile.ImageFile) -> None:
+    """Refuse a TIFF that is a camera's raw file, whose first picture is a preview of the others."""
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    preview = tags.get(ExifTags.Base.NewSubfileType, 0) & 1
+    if ExifTags.Base.DNGVersion in tags or (preview and ExifTags.Base.SubIFDs in tags):
+        raise BadPicture(RAW)
+
+
+def _one_of_few(pixels: int) -> contextlib.AbstractContextManager[object]:
+    """Wait while as many large pictures are decoded as memory should hold."""
+    return _FEW if pixels > LARGE else contextlib.nullcontext()
+
+
+def _is_bomb(image: ImageFile.ImageFile) -> bool:
+    return image.width * image.height > MAX_PIXELS
+
+
+def _held_whole(image: ImageFile.ImageFile) -> bool:
+    """Tell whether libjpeg holds all of a JPEG in memory, however small it is decoded.
+
+    It does so where the picture comes in several scans: progressive, or a colour at a time.
+    """
+    if not isinstance(image, JpegImagePlugin.JpegImageFile) or image.fp is None:
+        return False
+    # The header was read to the end of the first scan's: 1 + 2 * colours + 3 bytes.
+    image.fp.seek(-4 - 2 * image.layers, os.SEEK_CUR)
+    return "progressive" in image.info or image.fp.read(1) != bytes([image.layers])
 
 
 def fit_pixels(image: Image.Image, rules: PixelRules, part: Box = WHOLE) -> Pixels:
@@ -161,19 +261,12 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        grey = np.asarray(image)
-        clear = image.info.get("transparency")  # a PNG's one grey value
-        image = _scaled(grey if clear is None else np.where(grey == clear, 65535, grey), 65535)
-    elif image.mode in ("I", "F"):
-        values = np.asarray(image, np.float64)
-        if not np.isfinite(values).all():
-            raise BadPicture("holds values that are not finite")
-        # PPM and PNG keep 16 bits in mode I. Beyond that white is unknown: the picture's own range.
-        if image.mode == "I" and values.min() >= 0 and values.max() <= 65535:
-            image = _scaled(values, 65535)
+    if image.mode.startswith(("I", "F")):
+        clear = image.info.pop("transparency", None)  # a PNG's one grey value
+        if image.mode.startswith("I;16"):
+            image = image.convert("I").point(_sixteen_to_eight(clear), "L")
         else:
-            image = _scaled(values - values.min(), np.ptp(values))
+            image = _own_range(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -181,6 +274,25 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _scaled(values: NDArray[np.generic], white: float) -> Image.Image:
-    grey = values.astype(np.float64, copy=False) * (255.0 / (white or 1.0))
-    return Image.fromarray(np.rint(grey).astype(np.uint8))
+@functools.cache
+def _sixteen_to_eight(clear: int | None = None) -> list[int]:
+    """Return the 8-bit value of each 16-bit one: scaled and rounded; 255 for `clear`."""
+    table = np.rint(np.arange(65536) * (255.0 / 65535)).astype(np.uint8)
+    if clear is not None:
+        table[clear] = 255
+    return list(map(int, table))
+
+
+def _own_range(image: Image.Image) -> Image.Image:
+    """Scale numbers whose white is unknown: to their own range, but for 16 bits."""
+    values = np.asarray(image)
+    if not np.isfinite(values).all():
+        raise BadPicture("holds values that are not finite")
+    low, high = float(values.min()), float(values.max())
+    if image.mode == "I" and low >= 0 and high <= 65535:  # as PPM and PNG keep 16 bits
+        return image.point(_sixteen_to_eight(), "L")
+    scale = 255.0 / ((high - low) or 1.0)
+    grey = np.empty(values.shape, np.uint8)
+    for row, line in zip(grey, values, strict=True):  # one at a time: float64 takes much memory
+        row[:] = np.rint((line.astype(np.float64) - low) * scale)
+    return Image.fromarray(grey)

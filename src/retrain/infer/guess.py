@@ -80,7 +80,7 @@ def _open(path: Path, rules: PixelRules) -> _Opened:
         own = _SUFFIX.fullmatch(path.suffix)
         return read_pixels(content, rules), own[0] if own else extension(content)
     except BadPicture as error:
-        return error
+        return BadPicture(str(error))  # without the traceback, which would keep the content
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
