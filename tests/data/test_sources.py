@@ -1,9 +1,12 @@
 """What lies in a data folder, and what the program takes it for."""
 
 import os
+import re
 import shutil
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -16,14 +19,16 @@ from retrain.data.sources import open_data
 from retrain.errors import DataError
 
 FIT: Fit = "squash"
+Spelling = Literal["NFC", "NFD"]
 
 
 def fill(data: Path, *names: str) -> Path:
-    """Make files below a folder; opening a folder reads none of them."""
+    """Make files below a folder; opening a folder reads no more than their first bytes."""
     for name in names:
         path = data / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"content of " + name.encode())
+        start = b"" if path.suffix == ".txt" else b"\xff\xd8\xff"  # of a JPEG
+        path.write_bytes(start + name.encode())
     return data
 
 
@@ -137,6 +142,8 @@ def test_a_dangling_link_is_reported_by_the_check(tmp_path: Path) -> None:
         (("training", "val"), ("train", "validation"), ()),
         (("train", "validation"), ("train", "validation"), ()),
         (("train", "test"), (None, "test"), ("validation",)),
+        (("Train", "Test"), (None, "test"), ("validation",)),
+        (("TRAINING", "dev", "Testing"), ("train", "validation", "test"), ()),
     ],
 )
 def test_a_ready_made_split_stands_and_only_missing_validation_is_drawn(
@@ -164,10 +171,6 @@ def test_a_folder_beside_a_ready_made_split_is_noted(tmp_path: Path) -> None:
     [
         ("train/1.jpg", "car/1.jpg", "bus/1.jpg"),
         ("train/steam/1.jpg", "car/1.jpg"),
-        ("train/1.jpg", "test/1.jpg"),
-        ("train/1.jpg", "test/cat/1.jpg"),
-        ("valid/cat/1.jpg", "test/cat/1.jpg"),
-        ("train/cat/.hidden.jpg", "train/1.jpg", "valid/cat/1.jpg"),
     ],
 )
 def test_without_training_pictures_in_sub_folders_and_a_side_beside_all_are_categories(
@@ -177,6 +180,110 @@ def test_without_training_pictures_in_sub_folders_and_a_side_beside_all_are_cate
     shown = [name for name in files if "/." not in name]
     assert categories(data) == {name: name.split("/")[0] for name in shown}
     assert set(sides(data).values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("files", "received"),
+    [
+        (("train/1.jpg", "test/1.jpg"), "test (1 file, 0 folders), train (1 file, 0 folders)"),
+        (("Training/1.jpg", "Testing/1.jpg"), "Testing (1 file, 0 folders), Training (1 file, 0 f"),
+        (("train/1.jpg", "test/cat/1.jpg"), "test (0 files, 1 folder), train (1 file, 0 folders)"),
+        (("valid/cat/1.jpg", "test/cat/1.jpg"), "test (0 files, 1 folder), valid (0 files, 1 fol"),
+        (("train/cat/.x.jpg", "train/1.jpg", "val/cat/1.jpg"), "train (1 file, 1 folder), val (0 "),
+        (("train/1.jpg", "train/2.jpg"), "Received: train (2 files, 0 folders)."),
+        (("archive/TRAIN/1.jpg", "archive/VAL/1.jpg"), "TRAIN (1 file, 0 folders), VAL (1 file, 0"),
+    ],
+)
+def test_sides_of_a_split_are_never_taken_for_all_the_categories(
+    tmp_path: Path, files: tuple[str, ...], received: str
+) -> None:
+    with pytest.raises(DataError, match=re.escape(received)) as error:
+        open_data(fill(tmp_path, *files))
+    assert "/train/cat/1.jpg" in str(error.value)
+
+
+def test_two_sides_among_other_categories_are_said(tmp_path: Path) -> None:
+    data = open_data(fill(tmp_path, "train/1.jpg", "test/1.jpg", "bus/1.jpg"))
+    assert set(categories(data).values()) == {"train", "test", "bus"}
+    assert data.notes == ("'test', 'train': taken for categories, not for sides of a split.",)
+
+
+def test_files_beside_the_categories_of_a_split_are_noted(tmp_path: Path) -> None:
+    files = ("train/cat/1.jpg", "train/dog/1.jpg", "train/x.jpg", "test/1.jpg", "test/2.jpg")
+    data = open_data(fill(tmp_path, *files, "readme.txt"))
+    assert set(categories(data)) == {"train/cat/1.jpg", "train/dog/1.jpg"}
+    assert sorted(note.split(" without")[0] for note in data.notes) == [
+        f"1 file in {tmp_path} itself",
+        f"1 file in {tmp_path / 'train'} itself",
+        f"2 files in {tmp_path / 'test'} itself",
+    ]
+
+
+# --- a folder that wraps everything
+
+
+@pytest.mark.parametrize("wrap", ["archive", "archive/flowers", "a/b/c/d", "train"])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"rose/1.jpg": None, "tulip/1.jpg": None},
+        {"train/rose/1.jpg": "train", "val/rose/2.jpg": "validation"},
+    ],
+)
+def test_a_folder_that_holds_everything_is_seen_through_and_said(
+    tmp_path: Path, wrap: str, files: dict[str, Side | None]
+) -> None:
+    inside = [f"{wrap}/{name}" for name in files]
+    data = open_data(fill(tmp_path, *inside, f"{wrap}/readme.txt", "__MACOSX/x/1.jpg"))
+    assert sides(data) == dict(zip(inside, files.values(), strict=True))
+    assert set(categories(data).values()) <= {"rose", "tulip"}
+    assert data.notes[0] == f"The folder {wrap!r} holds everything: it is taken for the data."
+    assert all(example.path == tmp_path / example.name for example in data.examples)
+
+
+def test_labels_csv_is_found_in_a_folder_that_holds_everything(tmp_path: Path) -> None:
+    fill(tmp_path, "archive/images/1.jpg")
+    label(tmp_path / "archive", "path,label\nimages/1.jpg,cat\nx.jpg,\n")
+    data = open_data(tmp_path)
+    assert categories(data) == {"archive/images/1.jpg": "cat"}
+    assert data.examples[0].path.is_file()
+    assert [bad.name for bad in data.skipped] == ["archive/x.jpg"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("cat/1.jpg", "cat/black/2.jpg", "cat/white/3.jpg"),
+        ("cat/1.jpg", "cat/2.jpg"),
+    ],
+)
+def test_an_only_category_is_no_wrapping_folder(tmp_path: Path, files: tuple[str, ...]) -> None:
+    data = open_data(fill(tmp_path, *files))
+    assert categories(data) == dict.fromkeys(files, "cat")
+    assert data.notes == ()
+
+
+def test_a_folder_that_holds_itself_ends(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path)
+    with pytest.raises(DataError, match="No pictures"):
+        open_data(tmp_path)
+
+
+# --- what is nobody's
+
+
+JUNK = ("Thumbs.db", "desktop.ini", ".DS_Store", "@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX")
+
+
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+def test_what_systems_leave_behind_is_nobodys_picture_and_nobodys_category(
+    tmp_path: Path, change: Callable[[str], str]
+) -> None:
+    junk = [change(name) for name in JUNK]
+    fill(tmp_path, "cat/1.jpg", *(f"{name}/1.jpg" for name in junk), *(f"cat/{n}" for n in junk))
+    data = open_data(tmp_path)
+    assert categories(data) == {"cat/1.jpg": "cat"}
+    assert data.notes == ()
 
 
 # --- labels.csv
@@ -258,6 +365,35 @@ def test_a_csv_that_cannot_be_understood_says_where(
     with pytest.raises(DataError, match=message) as error:
         open_data(label(tmp_path, text))
     assert error.value.exit_code == 3
+
+
+@pytest.mark.parametrize(("written", "lying"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_labels_csv_finds_a_name_whose_accents_are_spelled_otherwise(
+    tmp_path: Path, written: Spelling, lying: Spelling
+) -> None:
+    on_disk = unicodedata.normalize(lying, "café/é.jpg")
+    fill(tmp_path, on_disk)
+    data = open_data(
+        label(tmp_path, f"path,label\n{unicodedata.normalize(written, on_disk)},cat\n")
+    )
+    assert categories(data) == {on_disk: "cat"}
+    assert data.examples[0].path.is_file()
+    assert data.notes == ()
+
+
+def test_labels_csv_prefers_the_very_name(tmp_path: Path) -> None:
+    names = [unicodedata.normalize(form, "é.jpg") for form in ("NFC", "NFD")]
+    rows = "".join(f"{name},{i}\n" for i, name in enumerate(names))
+    data = open_data(label(fill(tmp_path, *names), f"path,label\n{rows}"))
+    assert categories(data) == {names[0]: "0", names[1]: "1"}
+
+
+def test_what_labels_csv_does_not_name_is_counted(tmp_path: Path) -> None:
+    fill(tmp_path, "a.jpg", "b.jpg", "sub/c.jpg", "sub/Thumbs.db", "sub/.hidden")
+    data = open_data(label(tmp_path, "path,label\n./a.jpg,cat\n"))
+    assert data.notes == ("labels.csv does not name 2 files, such as 'b.jpg': left out.",)
+    data = open_data(label(tmp_path, "path,label\na.jpg,cat\nsub//c.jpg,dog\n"))
+    assert data.notes == ("labels.csv does not name 'b.jpg': left out.",)
 
 
 def test_a_row_without_a_label_is_skipped_by_line(tmp_path: Path) -> None:

@@ -1,33 +1,27 @@
 """Turns what lies in a data folder into a Dataset: class folders, a ready-made split, a CSV."""
 
-import csv
-import io
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
+from retrain.data.images import is_picture
+from retrain.data.labels import LABELS, Labels
 from retrain.data.links import broken_link
-from retrain.data.records import SIDES, Dataset, Example, Side, Skipped, category_name
+from retrain.data.records import Dataset, Example, Side, Skipped, category_name
+from retrain.data.sides import side_named, with_given_sides
 from retrain.errors import DataError, MachineError
 from retrain.progress import counted
 
-LABELS = "labels.csv"
-SIDE_NAMES: dict[str, Side] = {
-    "train": "train",
-    "training": "train",
-    "valid": "validation",
-    "validation": "validation",
-    "val": "validation",
-    "test": "test",
-}
+# What systems leave behind, in lower case: nobody's pictures and nobody's categories.
+JUNK = frozenset(("thumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin", "__macosx"))
 
 
 def open_data(data: Path) -> Dataset:
     """Find the examples below a data folder, in the order of their names; none is read yet.
 
     Args:
-        data: holds `labels.csv`, or `train/` beside `valid/` or `test/`, or category folders.
+        data: holds `labels.csv`, or `train/` beside `valid/` or `test/`, or category folders; or
+            one folder that holds these.
 
     Raises:
         DataError: there is no such folder, or no picture with a category in it.
@@ -39,162 +33,176 @@ def open_data(data: Path) -> Dataset:
             f"Pictures belong in {data}/<category>/, one folder a category. Received: {found}."
         )
     try:
-        dataset = _from_any(data)
-    except PermissionError as error:
-        raise MachineError(f"{error.filename} cannot be read: {error.strerror}.") from error
-    if not dataset.examples:
-        raise DataError(
-            f"No pictures in {data}. Put them in one folder a category, such as {data}/cat/1.jpg."
+        os.listdir(data)  # noqa: PTH208 - whatever goes wrong does so here
+    except OSError as error:
+        raise MachineError(f"{data} cannot be read: {error.strerror}.") from error
+    return _DataFolder(data).dataset()
+
+
+class _DataFolder:
+    """Reads one data folder; gathers what could not be listed, and what the user should know."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._skipped: list[Skipped] = []
+        self._unlistable: dict[Path, str] = {}  # reasons
+        self._notes: list[str] = []
+
+    def dataset(self) -> Dataset:
+        place = self._unwrapped()
+        examples, draw = self._examples(place)
+        skipped = tuple(
+            Skipped(self._name(folder), f"a folder that cannot be listed: {reason}")
+            for folder, reason in self._unlistable.items()
         )
-    return replace(dataset, examples=tuple(sorted(dataset.examples, key=lambda e: e.name)))
-
-
-def _from_any(data: Path) -> Dataset:
-    if (data / LABELS).is_file():
-        return _from_csv(data)
-    if split := _split_folders(data):
-        return _from_split(data, split)
-    return _from_folders(data)
-
-
-def _from_folders(data: Path) -> Dataset:
-    examples: list[Example] = []
-    notes: list[str] = []
-    for folder in _folders(data):
-        found = [_example(data, path, folder.name) for path in visible_files(folder)]
-        examples += found
-        if not found:
-            notes.append(f"Category {folder.name!r} is empty and left out.")
-    for path in _visible(data):
-        if reason := broken_link(path):
-            notes.append(f"{path.name} is {reason}: left out.")
-    loose = sum(1 for path in _visible(data) if path.is_file())
-    if loose:
-        notes.append(
-            f"{counted(loose, 'file')} in {data} itself without a category folder: left out."
-        )
-    return Dataset(tuple(examples), notes=tuple(notes))
-
-
-def _split_folders(data: Path) -> dict[Path, Side]:
-    """Return the side of each folder of a ready-made split, or nothing where there is none.
-
-    A folder called `train` may be a category (of railways): it is a split only if its
-    sub-folders hold pictures and validation or test stands beside it.
-    """
-    sides = {
-        folder: SIDE_NAMES[folder.name]
-        for folder in _folders(data)
-        if folder.name in SIDE_NAMES
-        and (SIDE_NAMES[folder.name] != "train" or _holds_categories(folder))
-    }
-    if "train" in sides.values() and len(set(sides.values())) > 1:
-        return sides
-    return {}
-
-
-def _holds_categories(folder: Path) -> bool:
-    return any(next(visible_files(category), None) for category in _folders(folder))
-
-
-def _from_split(data: Path, folders: dict[Path, Side]) -> Dataset:
-    examples = [
-        _example(data, path, category.name, side)
-        for folder, side in folders.items()
-        for category in _folders(folder)
-        for path in visible_files(category)
-    ]
-    others = [folder.name for folder in _folders(data) if folder not in folders]
-    notes = [f"Folder {name!r} beside the ready-made split: left out." for name in others]
-    return _with_given_sides(examples, [], notes)
-
-
-def _from_csv(data: Path) -> Dataset:
-    examples: list[Example] = []
-    skipped: list[Skipped] = []
-    for line, row in _rows(data / LABELS):
-        name = row["path"].replace("\\", "/")
-        if not row["label"]:
-            skipped.append(Skipped(name, f"{LABELS} line {line}: no label"))
-            continue
-        examples.append(
-            Example(
-                path=data / name,
-                name=name,
-                category=category_name(row["label"]),
-                side=_side(row.get("split", ""), line),
-                group=row.get("group") or None,
-            )
-        )
-    return _with_given_sides(examples, skipped, [])
-
-
-def _rows(labels: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        text = labels.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{labels} must be UTF-8 text. Save it as UTF-8 CSV.") from error
-    header = text.split("\n", 1)[0]
-    delimiter = ";" if header.count(";") > header.count(",") else ","  # spreadsheets in Europe
-    reader = csv.DictReader(
-        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
-    )
-    try:
-        columns = {(name or "").strip().lower() for name in reader.fieldnames or ()}
-        if not {"path", "label"} <= columns:
+        skipped += tuple(self._skipped)
+        if not examples:
+            found = f" Received: {skipped[0].name}: {skipped[0].reason}." if skipped else ""
             raise DataError(
-                f"{labels} must start with the columns path,label[,split][,group]. "
-                f"Received: {header.strip()!r}."
+                f"No pictures in {self._data}. Put them in one folder a category, such as "
+                f"{self._data}/cat/1.jpg.{found}"
             )
-        for row in reader:
-            clean = {(k or "").strip().lower(): (v or "").strip() for k, v in row.items() if k}
-            if clean.get("path"):
-                yield reader.line_num, clean
-    except csv.Error as error:  # a quote that is not closed would swallow all that follows
-        raise DataError(
-            f"{LABELS} line {reader.line_num + 1}: quotes must come in pairs, around a cell. "
-            f"Received: {error}."
-        ) from error
+        examples.sort(key=lambda example: example.name)
+        return Dataset(tuple(examples), skipped, draw, tuple(self._notes))
 
+    def _examples(self, place: Path) -> tuple[list[Example], tuple[Side, ...]]:
+        if _holds_labels(place):
+            return with_given_sides(self._from_csv(place))
+        if split := self._split_folders(place):
+            return with_given_sides(self._from_split(place, split))
+        return list(self._from_folders(place)), ("validation", "test")
 
-def _side(text: str, line: int) -> Side | None:
-    if not text:
-        return None
-    if text.lower() not in SIDE_NAMES:
-        raise DataError(
-            f"{LABELS} line {line}: split must be train, validation, test or empty. "
-            f"Received: {text!r}."
+    def _unwrapped(self) -> Path:
+        """Return the folder that holds labels, a split or categories: archives often wrap it."""
+        place, seen = self._data, {self._data.resolve()}
+        while not _holds_labels(place):
+            folders = self._folders(place)
+            if len(folders) != 1 or not self._wraps(folders[0]) or folders[0].resolve() in seen:
+                break
+            self._note_loose(place)
+            place = folders[0]
+            seen.add(place.resolve())
+        if place != self._data:
+            name = place.relative_to(self._data).as_posix()
+            self._notes.append(f"The folder {name!r} holds everything: it is taken for the data.")
+        return place
+
+    def _wraps(self, folder: Path) -> bool:
+        """Tell whether an only folder is no category itself, for it holds no picture itself."""
+        if _holds_labels(folder):
+            return True
+        files = (path for path in self._visible(folder) if not _is_folder(path))
+        return bool(self._folders(folder)) and not any(is_picture(path) for path in files)
+
+    def _from_csv(self, place: Path) -> list[Example]:
+        files = {path.relative_to(place).as_posix() for path in self._files(place)}
+        prefix = "" if place == self._data else f"{place.relative_to(self._data).as_posix()}/"
+        labels = Labels(place, files, prefix)
+        self._skipped += labels.skipped
+        self._notes += labels.notes
+        return labels.examples
+
+    def _split_folders(self, place: Path) -> dict[Path, Side]:
+        """Return the side of each folder of a ready-made split, or nothing where there is none.
+
+        A folder called `train` may be a category (of railways): it is a split only if its
+        sub-folders hold pictures and validation or test stands beside it.
+        """
+        named = {folder: side_named(folder.name) for folder in self._folders(place)}
+        sides = {
+            folder: side
+            for folder, side in named.items()
+            if side and (side != "train" or self._holds_categories(folder))
+        }
+        if "train" in sides.values() and len(set(sides.values())) > 1:
+            return sides
+        return {}
+
+    def _holds_categories(self, folder: Path) -> bool:
+        return any(next(visible_files(one), None) for one in self._folders(folder))
+
+    def _from_split(self, place: Path, sides: dict[Path, Side]) -> Iterator[Example]:
+        for folder, side in sides.items():
+            for category in self._folders(folder):
+                yield from self._category(category, side)
+            self._note_loose(folder)
+        self._note_loose(place)
+        for folder in self._folders(place):
+            if folder not in sides:
+                self._notes.append(f"Folder {folder.name!r} beside the ready-made split: left out.")
+
+    def _from_folders(self, place: Path) -> Iterator[Example]:
+        folders = self._folders(place)
+        sides = [folder.name for folder in folders if side_named(folder.name)]
+        if sides and len(sides) == len(folders):
+            raise self._sides_without_categories(place, folders)
+        if len({side_named(name) for name in sides}) > 1:
+            names = ", ".join(map(repr, sides))
+            self._notes.append(f"{names}: taken for categories, not for sides of a split.")
+        for folder in folders:
+            found = list(self._category(folder))
+            yield from found
+            if not found and folder not in self._unlistable:
+                self._notes.append(f"Category {folder.name!r} is empty and left out.")
+        self._note_loose(place)
+
+    def _sides_without_categories(self, place: Path, folders: list[Path]) -> DataError:
+        """Return the refusal of what would become a classifier of training against test."""
+        return DataError(
+            "A split needs one folder a category inside train/ and inside valid/ or test/, such as "
+            f"{place}/train/cat/1.jpg; without a split, {place}/cat/1.jpg is enough. "
+            f"Received: {', '.join(map(self._counts, folders))}."
         )
-    return SIDE_NAMES[text.lower()]
+
+    def _counts(self, folder: Path) -> str:
+        inside, folders = self._visible(folder), len(self._folders(folder))
+        if folder in self._unlistable:
+            return f"{folder.name} ({self._unlistable[folder]})"
+        files = counted(len(inside) - folders, "file")
+        return f"{folder.name} ({files}, {counted(folders, 'folder')})"
+
+    def _category(self, folder: Path, side: Side | None = None) -> Iterator[Example]:
+        for path in self._files(folder):
+            yield Example(path, self._name(path), category_name(folder.name), side)
+
+    def _note_loose(self, folder: Path) -> None:
+        loose = 0
+        for path in self._visible(folder):
+            if reason := broken_link(path):
+                self._notes.append(f"{path.name} is {reason}: left out.")
+            elif not _is_folder(path):
+                loose += 1
+        if loose:
+            self._notes.append(
+                f"{counted(loose, 'file')} in {folder} itself without a category folder: left out."
+            )
+
+    def _files(self, folder: Path) -> Iterator[Path]:
+        return visible_files(folder, unlisted=self._unlisted)
+
+    def _folders(self, folder: Path) -> list[Path]:
+        return [path for path in self._visible(folder) if _is_folder(path)]
+
+    def _visible(self, folder: Path) -> list[Path]:
+        try:
+            return [folder / name for name in sorted(_shown(os.listdir(folder)))]  # noqa: PTH208
+        except OSError as error:
+            self._unlisted(folder, error.strerror or str(error))
+            return []
+
+    def _unlisted(self, folder: Path, reason: str) -> None:
+        self._unlistable[folder] = reason
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._data).as_posix()
 
 
-def _with_given_sides(examples: list[Example], skipped: list[Skipped], notes: list[str]) -> Dataset:
-    """Settle which sides are left to the hash when the user has filled some.
-
-    Sides that the user filled stay as they are. Without validation pictures some are drawn, from
-    the training pictures if every picture has a side.
-    """
-    given = {example.side for example in examples}
-    open_to_hash = None in given
-    draw: list[Side] = []
-    for side in SIDES[1:]:
-        if side not in given and (open_to_hash or side == "validation"):
-            draw.append(side)
-    if draw == ["validation"] and not open_to_hash:
-        examples = [replace(e, side=None) if e.side == "train" else e for e in examples]
-    return Dataset(tuple(examples), tuple(skipped), tuple(draw), tuple(notes))
+def _holds_labels(folder: Path) -> bool:
+    return os.path.isfile(folder / LABELS)  # noqa: PTH113 - never raise
 
 
-def _example(data: Path, path: Path, category: str, side: Side | None = None) -> Example:
-    return Example(path, path.relative_to(data).as_posix(), category_name(category), side)
-
-
-def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in _visible(folder) if path.is_dir()]
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - never raise
 
 
 def visible_files(
@@ -204,7 +212,7 @@ def visible_files(
 ) -> Iterator[Path]:
     """Yield the files of a folder, and below it, links followed, each real folder entered once.
 
-    What starts with a dot is left out, and so is a link back to a folder above.
+    What starts with a dot is left out, and so are JUNK and a link back to a folder above.
 
     Args:
         folder: where to begin.
@@ -228,4 +236,4 @@ def visible_files(
 
 
 def _shown(names: Iterable[str]) -> list[str]:
-    return [name for name in names if not name.startswith(".")]
+    return [name for name in names if not name.startswith(".") and name.lower() not in JUNK]
