@@ -1,12 +1,15 @@
 """Runs the real command line."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # data that lies beside the project on some machines
@@ -41,18 +44,57 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def retrain(
-    *arguments: str | Path, cwd: Path | None = None, answer: str | None = None, **changes: str
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    answer: str | None = None,
+    before: Sequence[str] = (),
+    **changes: str,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `retrain ARGUMENTS...` to its end, with an answer on stdin; keywords change variables."""
+    """Run `retrain ARGUMENTS...` to its end.
+
+    Args:
+        arguments: of the command line.
+        cwd: where it runs.
+        answer: on stdin.
+        before: a command that starts the command, such as `like_anyone()`.
+        changes: of environment variables.
+    """
     return subprocess.run(
-        command(*arguments),
+        [*before, *command(*arguments)],
         cwd=cwd,
         input=answer,
         capture_output=True,
         text=True,
+        errors="backslashreplace",
         env=environment(**changes),
         check=False,
     )
+
+
+def like_anyone() -> tuple[str, ...]:
+    """Return what starts a command for whom permissions hold, as they do not for root."""
+    if os.geteuid() != 0:
+        return ()
+    if not shutil.which("setpriv"):
+        pytest.skip("only setpriv can take root's right to read everything")
+    rights = "-dac_override,-dac_read_search"
+    return ("setpriv", f"--inh-caps={rights}", f"--bounding-set={rights}")
+
+
+def measured(note: Path) -> tuple[str, ...]:
+    """Return what starts a command and writes its peak memory, in MB, to a file.
+
+    A small process between: on Linux a child begins with the peak of its parent.
+    """
+    code = (
+        "import pathlib, resource, subprocess, sys; "
+        "code = subprocess.run(sys.argv[2:]).returncode; "
+        "unit = 1 if sys.platform == 'darwin' else 1024; "
+        "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit; "
+        "pathlib.Path(sys.argv[1]).write_text(str(peak / 1e6)); "
+        "sys.exit(code)"
+    )
+    return (sys.executable, "-S", "-c", code, str(note))
 
 
 def refused(result: object, code: int) -> str:

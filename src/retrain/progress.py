@@ -41,6 +41,18 @@ class Silent:
         return lambda _: None
 
 
+_CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
+
+
+def one_line(text: str) -> str:
+    r"""Write what would end a line or steer a terminal, as file names may, as escapes.
+
+    >>> one_line("a\nb")
+    'a\\nb'
+    """
+    return text.translate(_CONTROLS)
+
+
 def duration(seconds: float) -> str:
     """Write a number of seconds as people say it.
 

@@ -16,7 +16,7 @@ from rich.progress import (
 from rich.text import Text
 
 from retrain.cli import interrupts
-from retrain.progress import Advance
+from retrain.progress import Advance, one_line
 
 MINIMUM_WIDTH = 12
 
@@ -36,11 +36,11 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Print one line."""
-        self._console.print(text, markup=False)
+        self._console.print(one_line(text), markup=False)
 
     def warn(self, text: str) -> None:
         """Print one line that stands out."""
-        self._console.print(text, markup=False, style="yellow")
+        self._console.print(one_line(text), markup=False, style="yellow")
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Advance]:

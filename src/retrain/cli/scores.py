@@ -55,5 +55,7 @@ def print_verdicts(found: Sequence["Verdict"]) -> None:
 
 def tell_skipped(skipped: Iterable["Skipped"]) -> None:
     """Name what was left out, on stderr."""
+    from retrain.progress import one_line
+
     for bad in skipped:
-        click.echo(f"retrain: {bad.name}: {bad.reason}", err=True)
+        click.echo(one_line(f"retrain: {bad.name}: {bad.reason}"), err=True)

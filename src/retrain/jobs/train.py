@@ -28,6 +28,7 @@ from retrain.jobs.exports import EXPORT_SECONDS, write_exports
 from retrain.jobs.report import REPORT, write_report
 from retrain.jobs.resume import CHECKPOINTS, begin
 from retrain.jobs.run_files import judge_held_back, write_results
+from retrain.jobs.skipped import NAMED
 from retrain.jobs.start import start
 from retrain.metrics import Evaluation, evaluate, softmax
 from retrain.model.devices import dtype_policy_name, gpus
@@ -87,6 +88,8 @@ def train(
             "number format": dtype_policy_name(config.precision),
         }
         run = begin(workspace, data, config, backbone, weights, machine, fresh, report)
+        if len(data.skipped) > NAMED:
+            report.say(f"All skipped files are named in {run / 'skipped.csv'}.")
         checkpoints = Checkpoints(run / CHECKPOINTS)
         with _tidy(run, checkpoints):
             network, forward, features = opening.extract(report)

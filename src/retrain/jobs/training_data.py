@@ -14,6 +14,7 @@ from retrain.data.records import SIDES, Picture, Side, Skipped
 from retrain.data.sources import open_data
 from retrain.data.split import assign, group_pattern
 from retrain.errors import DataError
+from retrain.jobs.skipped import tell_skipped
 from retrain.progress import Reporter, counted
 from retrain.train.labelled import Labelled
 from retrain.workspace import Workspace
@@ -87,8 +88,7 @@ def read_training_data(
     with report.bar("checking pictures", len(dataset.examples)) as advance:
         memory = workspace.bottlenecks / f"checked-{rules}.sqlite"
         pictures, skipped = check(dataset, rules, group_by, advance, memory)
-    for bad in skipped:
-        report.warn(f"Skipped {bad.name}: {bad.reason}")
+    tell_skipped(skipped, report)
     previous = workspace.previous_sides()
     sides = assign(pictures, previous, dataset.draw)
     learnable = {p.category for p in pictures if sides[p.key] == "train"}
