@@ -142,9 +142,15 @@ class SortConfig:
 
     recursive: go into sub-folders too. link: hard links, not copies, where the file system can.
     min_score: pictures whose best score is lower go to the folder `unsure`.
+    keep_names: copies are `<category>/<original name>`, not `<category>-<score>.<ext>`.
+    dry_run: write the results only. sync: what is gone from the source goes from the results, and
+        its copy from the folder unless it was edited.
     """
 
     recursive: bool = False
     link: bool = False
     min_score: float | None = None
     unsure: Path | None = None
+    keep_names: bool = False
+    dry_run: bool = False
+    sync: bool = False

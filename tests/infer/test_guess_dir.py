@@ -1,121 +1,35 @@
 """`retrain guess-dir`, as people run it, with everything that can come in between."""
 
-import contextlib
-import csv
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from commands import GUESS_FILES, command, environment, retrain
+from commands import command, environment
 from disks import disk, resize
-from pictures import CATEGORIES, draw, write_jpegs
+from pictures import CATEGORIES, draw
 from retrain.infer.guess import Guess
 from retrain.infer.guess_dir import SortedFolder
 from retrain.workspace import atomic_writer
-
-NEW = 900  # seeds from here on were not trained on
-RESULTS = {"results.csv", "results.json"}
-UNFINISHED = {".results.sqlite", ".results.sqlite-journal"}
-COLUMNS = ["source", "copy", "category", "score", "error", "run"]
-NEXT_RUN = "20990101T000000Z-efficientnet_lite0"
-
-
-@pytest.fixture
-def src(tmp_path: Path) -> Path:
-    """A folder with one picture of each category."""
-    folder = tmp_path / "src"
-    folder.mkdir()
-    for category in CATEGORIES:
-        draw(category, NEW).save(folder / f"{category}.jpg")
-    return folder
-
-
-@pytest.fixture
-def dest(tmp_path: Path) -> Path:
-    return tmp_path / "dest"
-
-
-@pytest.fixture
-def many(tmp_path: Path) -> Path:
-    """A folder with enough pictures to come in between; few differ, so names collide."""
-    folder = tmp_path / "many"
-    paths = [path for category in CATEGORIES for path in write_jpegs(tmp_path, category, 4, NEW)]
-    folder.mkdir()
-    for i in range(240):
-        shutil.copy2(paths[i % len(paths)], folder / f"{i:03d}.jpg")
-    return folder
-
-
-def sort(workspace: Path, src: Path, dest: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return retrain("guess-dir", workspace, src, dest, *options)
-
-
-@contextlib.contextmanager
-def sorting(workspace: Path, src: Path, dest: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Start sorting and go on once some copies are there; killed at the end."""
-    line = command("guess-dir", workspace, src, dest)
-    with subprocess.Popen(line, env=environment(), stdout=subprocess.DEVNULL) as process:
-        while not dest.is_dir() or len(list(dest.iterdir())) < 20:
-            assert process.poll() is None, "done too soon"
-            time.sleep(0.01)
-        yield process
-        process.kill()
-
-
-def rows(dest: Path) -> dict[str, dict[str, str]]:
-    """Read results.csv: row by source."""
-    with (dest / "results.csv").open(
-        encoding="utf-8", errors="surrogateescape", newline=""
-    ) as file:
-        reader = csv.DictReader(file)
-        found = {row["source"]: row for row in reader}
-        assert reader.fieldnames == COLUMNS
-        return found
-
-
-def copies(dest: Path) -> set[str]:
-    """Return the names of all files but the results, hidden ones included."""
-    return {path.name for path in dest.iterdir()} - RESULTS
-
-
-def assert_sorted(dest: Path, *sources: Path) -> None:
-    """Each source has exactly one copy, byte by byte, and nothing else lies in `dest`."""
-    results = rows(dest)
-    assert results.keys() == {str(source) for source in sources}
-    assert copies(dest) == {row["copy"] for row in results.values()}
-    assert len(copies(dest)) == len(sources)
-    for source in sources:
-        row = results[str(source)]
-        assert (dest / row["copy"]).read_bytes() == source.read_bytes()
-        assert row["copy"].startswith(f"{row['category']}-{row['score']}")
-        assert row["error"] == ""
-
-
-def stamps(folder: Path) -> dict[Path, tuple[int, int, bytes]]:
-    """Return inode, time and content of every file."""
-    return {
-        path: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes())
-        for path in folder.iterdir()
-    }
-
-
-def bundle(workspace: Path, folder: Path, **changes: object) -> Path:
-    """Return a bundle with the workspace's model and a changed manifest."""
-    folder.mkdir()
-    for name in GUESS_FILES:
-        shutil.copy(workspace / "model" / name, folder)
-    manifest = json.loads((workspace / "model" / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | changes))
-    return folder
+from sorting import (
+    NEW,
+    NEXT_RUN,
+    RESULTS,
+    UNFINISHED,
+    assert_sorted,
+    bundle,
+    copies,
+    rows,
+    sort,
+    sorting,
+    stamps,
+)
 
 
 def test_pictures_are_copied_under_their_category_and_score(
@@ -344,11 +258,9 @@ def test_any_file_name_is_sorted_once(trained: Path, tmp_path: Path, dest: Path)
     assert f"0  copied to {dest}" in result.stdout
 
 
-def test_damaged_results_do_not_stop_the_work(trained: Path, src: Path, dest: Path) -> None:
+def test_a_damaged_database_does_not_stop_the_work(trained: Path, src: Path, dest: Path) -> None:
     dest.mkdir()
     for text in ("[1", "[]", "7"):
-        (dest / "results.json").write_text(text)
-        (dest / "results.csv").write_text(text)
         (dest / ".results.sqlite").write_text(text)
         result = sort(trained, src, dest)
         assert result.returncode == 0, result.stderr

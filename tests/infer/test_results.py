@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from retrain.infer.results import DATABASE, Results, Row, name_and_number
+from retrain.infer.names import name_and_number
+from retrain.infer.results import DATABASE, Results
+from retrain.infer.rows import Row
 
 ODD = ["/a/b.jpg", "/a/line\nbreak", '/a/"q", é', os.fsdecode(b"/a/caf\xe9")]
 

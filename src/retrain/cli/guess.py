@@ -30,17 +30,20 @@ def command(
     Example: retrain guess tf_files photo.jpg
     """
     from retrain.infer.guess import score_line
+    from retrain.infer.sources import is_folder
     from retrain.jobs.guess import guess_files
     from retrain.progress import counted
 
     guesses = []
     failed = 0
     for found in guess_files(tf_files, images, GuessConfig(precision=precision)):
-        scores = found.scores[:top]
-        guesses.append({"source": str(found.path), "scores": dict(scores), "error": found.error})
-        if found.error:
+        scores, error = found.scores[:top], found.error
+        if error and is_folder(found.path):
+            error = "is a folder; `retrain guess-dir` sorts the pictures of one"
+        guesses.append({"source": str(found.path), "scores": dict(scores), "error": error})
+        if error:
             failed += 1
-            click.echo(f"retrain: {found.path}: {found.error}", err=True)
+            click.echo(f"retrain: {found.path}: {error}", err=True)
         elif not as_json:
             if len(images) > 1:
                 click.echo(f"{found.path}:")

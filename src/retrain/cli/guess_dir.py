@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,13 +11,21 @@ from retrain.cli.options import PATH, json_option, precision_option
 from retrain.config import GuessConfig, GuessPrecision, SortConfig
 from retrain.errors import InputsFailed
 
+if TYPE_CHECKING:
+    from retrain.jobs.guess_dir import Sorted
+
 
 @click.command("guess-dir")
 @click.argument("tf_files", type=PATH)
 @click.argument("src", type=PATH)
 @click.argument("dest", type=PATH)
 @click.option("-r", "--recursive", is_flag=True, help="Go into sub-folders too.")
+@click.option("--keep-names", is_flag=True, help="Copy to DEST/<category>/<original name>.")
 @click.option("--link", is_flag=True, help="Hard links, not copies, where the file system can.")
+@click.option("--dry-run", is_flag=True, help="Only guess, and write the results; copy nothing.")
+@click.option(
+    "--sync", is_flag=True, help="Remove the copies, unless edited, of what is gone from SRC."
+)
 @click.option(
     "--min-score",
     type=click.FloatRange(0, 1),
@@ -46,21 +54,39 @@ def command(
     from retrain.jobs.guess_dir import sort_folder
     from retrain.progress import counted
 
-    result = sort_folder(
-        tf_files, src, dest, GuessConfig(precision), SortConfig(**sorting), Terminal()
-    )
+    how = SortConfig(**sorting)
+    result = sort_folder(tf_files, src, dest, GuessConfig(precision), how, Terminal())
+    _tell_rest(result, src, how)
     for row in result.failed:
         click.echo(f"retrain: {row.source}: {row.error}", err=True)
     if as_json:
         click.echo(json.dumps(asdict(result), indent=2, ensure_ascii=False))
     else:
-        for category, count in sorted(result.counts.items()):
-            click.echo(f"{count:7d}  {category}")
-        click.echo(f"{sum(result.counts.values()):7d}  copied to {dest}")
-        if sorting["unsure"]:
-            click.echo(f"{result.unsure:7d}  of them unsure, to {sorting['unsure']}")
+        _print_counts(result, dest, how)
     if result.failed:
         raise InputsFailed(
             f"{counted(len(result.failed), 'file')} could not be guessed; see "
             f"{dest / 'results.csv'}."
         )
+
+
+def _tell_rest(result: "Sorted", src: Path, how: SortConfig) -> None:
+    """Say, on stderr, what an option would have done besides."""
+    from retrain.progress import counted
+
+    if result.not_entered:
+        were = counted(result.not_entered, "sub-folder was", "sub-folders were")
+        click.echo(f"{were} not entered in {src}; --recursive goes into them.", err=True)
+    if result.gone:
+        are = counted(result.gone, "picture is", "pictures are")
+        hint = "" if how.sync else "; --sync removes what was made of them"
+        click.echo(f"{are} gone from {src} since an earlier run{hint}.", err=True)
+
+
+def _print_counts(result: "Sorted", dest: Path, how: SortConfig) -> None:
+    for category, count in sorted(result.counts.items()):
+        click.echo(f"{count:7d}  {category}")
+    done = "guessed; nothing was copied to" if how.dry_run else "copied to"
+    click.echo(f"{sum(result.counts.values()):7d}  {done} {dest}")
+    if how.unsure:
+        click.echo(f"{result.unsure:7d}  of them unsure, to {how.unsure}")

@@ -1,8 +1,7 @@
 """Guesses what pictures show."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,23 +11,26 @@ from numpy.typing import NDArray
 from retrain.data.images import BadPicture, PixelRules, Pixels, extension, read_bytes, read_pixels
 from retrain.data.stream import ordered
 from retrain.infer.engine import Engine, Lanes
+from retrain.infer.names import own_suffix
+from retrain.infer.stamp import Stamp, stamp_of
 
 T = TypeVar("T")
 Score = tuple[str, float]
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
 
 
 @dataclass(frozen=True)
 class Guess:
     """One picture's categories with their probabilities, best first; or why there are none.
 
-    extension: the file's own, such as ".JPG", or its format's where it has none.
+    extension: the file's own, such as ".JPG", or its format's where it has none. stamp: the file's
+    before it was read; None if it could not be.
     """
 
     path: Path
     scores: tuple[Score, ...] = ()
     error: str | None = None
     extension: str = ""
+    stamp: Stamp | None = None
 
 
 def score_line(category: str, score: float) -> str:
@@ -44,10 +46,10 @@ def guess(
     engine: Lanes,
     labels: Sequence[str],
     rules: PixelRules,
-    paths: Iterable[Path],
+    paths: Iterable[Path | Guess],
     threads: int,
 ) -> Iterator[Guess]:
-    """Yield a guess for each path, in order, unreadable ones included.
+    """Yield a guess for each path, in order, unreadable ones included; known guesses pass through.
 
     Pictures are decoded in threads of their own, ahead of the network; all queues are short.
 
@@ -55,12 +57,12 @@ def guess(
         engine: the model.
         labels: categories in the order of its outputs.
         rules: how pictures become its pixels.
-        paths: picture files.
+        paths: picture files, and guesses that were made before.
         threads: that decode.
     """
 
-    def load(path: Path) -> _Loaded:
-        return path, _open(path, rules)
+    def load(path: Path | Guess) -> _Loaded:
+        return path if isinstance(path, Guess) else _open(path, rules)
 
     def answer(batch: Sequence[_Loaded]) -> list[Guess]:
         return list(_guess_batch(engine, labels, batch))
@@ -70,17 +72,17 @@ def guess(
         yield from guesses
 
 
-_Opened = tuple[Pixels, str] | BadPicture
-_Loaded = tuple[Path, _Opened]
+_Loaded = tuple[Guess, Pixels] | Guess  # the first lacks its scores
 
 
-def _open(path: Path, rules: PixelRules) -> _Opened:
+def _open(path: Path, rules: PixelRules) -> _Loaded:
+    stamp = stamp_of(path)
     try:
         content = read_bytes(path)
-        own = _SUFFIX.fullmatch(path.suffix)
-        return read_pixels(content, rules), own[0] if own else extension(content)
+        pixels = read_pixels(content, rules)
     except BadPicture as error:
-        return BadPicture(str(error))  # without the traceback, which would keep the content
+        return Guess(path, error=str(error), stamp=stamp)
+    return Guess(path, extension=own_suffix(path.name) or extension(content), stamp=stamp), pixels
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -97,13 +99,13 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 def _guess_batch(
     engine: Engine, labels: Sequence[str], loaded: Sequence[_Loaded]
 ) -> Iterator[Guess]:
-    readable = [one[0] for _, one in loaded if not isinstance(one, BadPicture)]
+    readable = [one[1] for one in loaded if not isinstance(one, Guess)]
     answers = iter(engine.run(np.stack(readable)).probabilities if readable else ())
-    for path, one in loaded:
-        if isinstance(one, BadPicture):
-            yield Guess(path, error=str(one))
+    for one in loaded:
+        if isinstance(one, Guess):
+            yield one
         else:
-            yield Guess(path, _best_first(labels, next(answers)), extension=one[1])
+            yield replace(one[0], scores=_best_first(labels, next(answers)))
 
 
 def _best_first(labels: Sequence[str], probabilities: NDArray[np.float32]) -> tuple[Score, ...]:

@@ -1,136 +1,109 @@
-"""Sorts a folder of pictures into copies named `<category>-<score>.<ext>`.
+"""Sorts a folder of pictures into copies named `<category>-<score>.<ext>`, or as they were.
 
 Beside the copies lie `results.csv` and `results.json`. Whatever stops the work, the next run finds
 what is done and goes on.
 """
 
-import errno
-import fcntl
+import contextlib
 import os
-import re
-import shutil
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 
-from retrain.data.sources import visible_files
-from retrain.errors import MachineError, UsageError
+from retrain.config import SortConfig
+from retrain.errors import UsageError
+from retrain.infer.copying import ABOUT_ONE_COPY, SourceError, destination_errors, make_copy, moved
 from retrain.infer.guess import Guess
-from retrain.infer.results import CSV_NAME, JSON_NAME, Results, Row, name_and_number
-from retrain.workspace import atomic_writer, machine_errors
+from retrain.infer.names import own_suffix
+from retrain.infer.place import Place
+from retrain.infer.result_files import CSV_NAME, JSON_NAME, refuse_foreign
+from retrain.infer.results import Results
+from retrain.infer.rows import Row
+from retrain.infer.sources import absolute, is_folder, is_gone
+from retrain.infer.stamp import Stamp, is_unedited, stamp_of
+from retrain.infer.whereabouts import Whereabouts
 
 COPIES_IN_FLIGHT = 32
-# By Windows, the strictest; a dot in front would hide the file, and half a character has no UTF-8.
-_FORBIDDEN = re.compile(r'^\.|[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
-_PART = re.compile(r"\.(.+)\.part-\d+", re.DOTALL)  # as atomic_writer names them
-_CLOCK = 2_000_000_000  # ns: FAT keeps times to two seconds
-_CHUNK = 1 << 30  # bytes that one call copies at most
-_LONGEST = 180  # bytes of a category in a name; file systems allow 255 for all
+NAMED = 10  # edited copies; more are counted
 
 
-def count_sources(source: Path, outside: Sequence[Path], recursive: bool) -> int:
-    """Return how many files there are to guess.
+@dataclass(frozen=True)
+class _Plan:
+    """What is to become of a guess.
 
-    Args:
-        source: SRC.
-        outside: folders to be written to, which must not lie in it, nor it in them.
-        recursive: whether sub-folders count.
-
-    Raises:
-        UsageError: SRC is no folder, or lies wrongly.
+    row: when it is done. before: what was known of the source. replaces: whether the copy before
+    goes. moves: whether it becomes the new one, because its content is the source's still.
     """
-    if not source.is_dir():
-        raise UsageError(f"SRC must be a folder of pictures. Received: {source}")
-    if not os.access(source, os.R_OK | os.X_OK):
-        raise MachineError(f"No permission to read {source}.")
-    total, checked = 0, source
-    with machine_errors(source):
-        _refuse_nested(source, source, outside)
-        for path in sources(source, recursive):
-            if path.parent != checked:
-                checked = path.parent
-                _refuse_nested(source, checked, outside)
-            total += 1
-    return total
 
-
-def _refuse_nested(source: Path, folder: Path, outside: Sequence[Path]) -> None:
-    real = folder.resolve()
-    for other in outside:
-        place = other.resolve()
-        if place == real or place in real.parents or real in place.parents:
-            raise UsageError(
-                f"DEST must lie outside SRC and SRC outside DEST. Received: {source} and {other}"
-            )
-
-
-def sources(source: Path, recursive: bool) -> Iterator[Path]:
-    """Yield the files to guess, by name; of a large folder the names alone are in memory."""
-    for path in visible_files(source, recursive):
-        # A broken link is listed as one; a pipe or a device would be waited for without end.
-        if path.is_file() or not path.exists():
-            yield path
+    row: Row
+    before: Row
+    replaces: bool = False
+    moves: bool = False
 
 
 class SortedFolder:
     """DEST: which sources are done, where the next copy goes, what is written at the end.
 
     left_behind: copies of earlier runs that now belong elsewhere, by the folder where they stay.
+    edited: copies that may have been edited, which stay; edited_names: the first of them.
+    gone: sources with a row that are there no more. unlocked: places without locks, and why.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        run: str,
-        link: bool = False,
-        min_score: float = 0.0,
-        unsure: Path | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, run: str, sorting: SortConfig | None = None) -> None:
         """Open or make the folder.
 
         Args:
             folder: to hold the copies, absolute.
             run: name of the model's run; copies of other runs are replaced.
-            link: make hard links where the file system can, not copies.
-            min_score: pictures whose best score is lower go to `unsure`.
-            unsure: another folder, absolute.
+            sorting: how; by default copies named by category and score.
 
         Raises:
-            UsageError: something else is in its place, or both are one.
+            UsageError: something else is in its place, it holds results of another program, or
+                both places are one.
             MachineError: it cannot be made, or another process sorts into it.
         """
-        self.folder, self.run, self._link = folder, run, link
-        self._min_score, self._unsure = min_score, unsure or folder
-        if unsure is not None and unsure.resolve() == folder.resolve():
-            raise UsageError(f"--unsure must be another folder than DEST. Received: {unsure}")
+        self.folder, self.run = folder, run
+        self._how = sorting or SortConfig()
+        unsure = absolute(self._how.unsure) if self._how.unsure else folder
+        if self._how.unsure and unsure.resolve() == folder.resolve():
+            raise UsageError(
+                f"--unsure must be another folder than DEST. Received: {self._how.unsure}"
+            )
+        refuse_foreign(folder)
+        names = {folder: "DEST"} if self._how.dry_run else {unsure: "--unsure", folder: "DEST"}
+        self._places = [Place(place, name) for place, name in names.items()]
+        self.unlocked = {place.folder: place.unlocked for place in self._places if place.unlocked}
         self.left_behind: Counter[Path] = Counter()
-        self._places = {self._unsure: "--unsure", folder: "DEST"}
-        self._locks = [_made_and_locked(place, name) for place, name in self._places.items()]
+        self.edited, self.edited_names, self.gone = 0, list[str](), 0
+        self._emptied: set[Path] = set()
         self._results = Results(folder)
-        for place in self._places:
-            with machine_errors(place):
-                self._remove_parts(place)
+        self._where = Whereabouts(folder, unsure, self._how, self._results)
+        self._repair()
 
-    def is_done(self, source: Path) -> bool:
-        """Tell whether this model's copy of this very file is there, where it now belongs."""
-        row = self._results.find(str(source))
-        if row is None or row.run != self.run or row.error:
-            return False
-        copy = self.folder / row.copy
-        if copy.parent != self._place(row.score):
-            return False
-        try:
-            there, original = copy.stat(), source.stat()
-        except OSError:
-            return False
-        same_time = abs(there.st_mtime_ns - original.st_mtime_ns) < _CLOCK
-        return same_time and there.st_size == original.st_size
+    def wanted(self, source: Path) -> Path | Guess | None:
+        """Return a source that is to be guessed, or its guess if only the copy is missing.
+
+        None if this model's copy of this very file is there, where it now belongs.
+        """
+        row, now = self._results.find(str(source)), stamp_of(source)
+        if row is None or row.run != self.run or row.error or now is None:
+            return source
+        row = self._dated(row, now)
+        if not now.same(row.stamp):
+            return source
+        if self._how.dry_run or self._is_in_place(row):
+            return None
+        scores = tuple(self._results.scores(row.source).items())
+        suffix = own_suffix(source.name) or Path(row.copy).suffix
+        if not scores or not (suffix or self._how.keep_names):
+            return source
+        return Guess(source, scores, extension=suffix, stamp=now)
 
     def is_unsure(self, row: Row) -> bool:
         """Tell whether a picture is set aside."""
-        return bool(row.score) and float(row.score) < self._min_score
+        return self._where.is_unsure(row)
 
     def add_all(self, guesses: Iterable[Guess]) -> Iterator[Row]:
         """Copy each guess as it comes, and yield its row; copying overlaps with guessing.
@@ -138,14 +111,15 @@ class SortedFolder:
         Raises:
             MachineError: the disk is full, or DEST is not writable.
         """
-        waiting: deque[tuple[Row, Future[Row]]] = deque()
-        with machine_errors(self.folder), ThreadPoolExecutor(1) as copier:
+        waiting: deque[tuple[_Plan, Future[Row]]] = deque()
+        with ThreadPoolExecutor(1) as copier:
             try:
                 for guess in guesses:
-                    row = self._planned(guess)
+                    plan = self._planned(guess)
                     # Before the copy takes its name: a copy without a row would be orphaned.
-                    self._results.put(row, dict(guess.scores))
-                    waiting.append((row, copier.submit(self._copied, row)))
+                    replaced = plan.before if plan.replaces else None
+                    self._results.put(plan.row, dict(guess.scores), replaced)
+                    waiting.append((plan, copier.submit(self._copied, plan)))
                     while waiting and (waiting[0][1].done() or len(waiting) > COPIES_IN_FLIGHT):
                         yield self._noted(*waiting.popleft())
                 while waiting:
@@ -153,134 +127,171 @@ class SortedFolder:
             finally:
                 copier.shutdown(cancel_futures=True)
 
+    def fail(self, source: Path, reason: str) -> Row:
+        """Note that nothing could be made of a source, and return its row."""
+        row = Row(str(source)).failed(reason, self.run)
+        self._results.put(row, {})
+        return row
+
+    def look_for_gone(self, source: Path, forget: bool) -> None:
+        """Count the sources in a folder that have a row and are there no more.
+
+        Args:
+            source: the folder, absolute.
+            forget: drop their rows, and their copies unless these were edited.
+        """
+        for row in self._results.below(source):
+            path = Path(row.source)
+            if is_gone(path):
+                self.gone += 1
+                if forget and not self._how.dry_run:
+                    if self._is_replaceable(row):
+                        self._remove(self.folder / row.copy)
+                    self._results.forget(row.source)
+            elif row.error and is_folder(path):  # an earlier run could not list it
+                self._results.forget(row.source)
+
     def finish(self) -> None:
-        """Write results.csv and results.json, sorted by source; let go of the lock."""
+        """Write results.csv and results.json, sorted by source; let go of the locks."""
+        for folder in self._emptied:
+            with contextlib.suppress(OSError):  # something is in it
+                folder.rmdir()
         self._results.finish()
-        for lock in self._locks:
-            os.close(lock)
+        for place in self._places:
+            place.let_go()
 
-    def _place(self, score: str) -> Path:
-        return self._unsure if float(score) < self._min_score else self.folder
+    def _dated(self, row: Row, now: Stamp) -> Row:
+        """Fill in what version 0.1 did not note: its copies had the time of their source."""
+        copy = stamp_of(self.folder / row.copy) if row.copy else None
+        if row.stamp is None and now.same(copy):
+            row = row.of_source(now).of_copy(row.copy, copy)
+            self._results.note(row)
+        return row
 
-    def _planned(self, guess: Guess) -> Row:
-        source = str(guess.path)
-        old = self._remove_old_copy(source)
+    def _is_in_place(self, row: Row) -> bool:
+        """Tell whether a copy is there with the name that it should have, edited or not."""
+        copy = self.folder / row.copy
+        there = stamp_of(copy) if row.copy else None
+        if there is None or not any(
+            self._where.is_well_named(row, category) for category in self._categories(row)
+        ):
+            return False
+        if not is_unedited(copy, row.copy_stamp, Path(row.source)):
+            self._leave(copy)
+        elif not there.same(row.copy_stamp):  # only its time is another
+            self._results.note(row.of_copy(row.copy, there))
+        return True
+
+    def _categories(self, row: Row) -> Iterator[str]:
+        """Yield a row's category, and then the best one if a person or spreadsheet changed it."""
+        yield row.category
+        yield from [*self._results.scores(row.source)][:1]
+
+    def _planned(self, guess: Guess) -> _Plan:
+        before = self._results.find(str(guess.path)) or Row(str(guess.path))
         if guess.error is not None:
-            return Row(source, "", "", "", guess.error, self.run)
+            return _Plan(before.failed(guess.error, self.run), before)
         category, probability = guess.scores[0]
         score = f"{probability:.5f}"
-        place = self._place(score)
-        # A copy in DEST is known by its name, so that DEST can move.
-        start = "" if place == self.folder else f"{place}{os.sep}"
-        copy = self._free_name(f"{start}{safe_name(category)}-{score}", guess.extension, old)
-        return Row(source, copy, category, score, "", self.run)
+        row = Row(before.source, "", category, score, "", self.run).of_source(guess.stamp)
+        if self._how.dry_run:
+            if before.copy:  # which is of the source as it was then
+                row = row.of_source(before.stamp).of_copy(before.copy, before.copy_stamp)
+            return _Plan(row, before)
+        replaces = self._is_replaceable(before)
+        copy = self._where.free_name(row, guess.extension, before, replaces)
+        same = guess.stamp is not None and guess.stamp.same(before.stamp)
+        moves = replaces and same and self._is_linked(before) == self._how.link
+        return _Plan(row.of_copy(copy), before, replaces, moves)
 
-    def _free_name(self, stem: str, suffix: str, old: str) -> str:
-        name, first = name_and_number(old)
-        if name != f"{stem}{suffix}":
-            first = self._results.next_number(f"{stem}{suffix}")
-        for number in count(first):
-            name = f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}"
-            if not os.path.lexists(self.folder / name):  # a file of the user's
-                return name
-        raise AssertionError("count() ends")
+    def _is_replaceable(self, row: Row) -> bool:
+        """Tell whether a row's copy is there and ours to remove; note it where it stays."""
+        copy = self.folder / row.copy
+        if not row.copy or not os.path.lexists(copy):
+            return False
+        if not self._where.holds(row.copy):  # in another --unsure, or whatever a file says
+            self.left_behind[copy.parent] += 1
+            return False
+        if not is_unedited(copy, row.copy_stamp, Path(row.source)):
+            self._leave(copy)
+            return False
+        return True
 
-    def _copied(self, row: Row) -> Row:
-        """Copy in the background; a source that vanished meanwhile becomes a failed row."""
-        if row.error:
+    def _is_linked(self, row: Row) -> bool:
+        try:
+            return (self.folder / row.copy).samefile(row.source)
+        except OSError:
+            return False
+
+    def _leave(self, copy: Path) -> None:
+        self.edited += 1
+        if len(self.edited_names) < NAMED:
+            self.edited_names.append(str(copy))
+
+    def _copied(self, plan: _Plan) -> Row:
+        """Copy in the background; what is wrong with one picture becomes a failed row."""
+        row, target = plan.row, self.folder / plan.row.copy
+        if row.error or self._how.dry_run:
             return row
-        try:
-            with atomic_writer(self.folder / row.copy) as part:
-                if not (self._link and _linked(row.source, part)):
-                    _copy(row.source, part)
-        except FileNotFoundError as error:
-            return Row(row.source, "", "", "", error.strerror or str(error), self.run)
-        return row
+        old = self.folder / plan.before.copy
+        with destination_errors(self.folder):
+            try:
+                if self._how.keep_names:
+                    _make_folder(target.parent)
+                if not (plan.moves and moved(old, target)):
+                    make_copy(Path(row.source), target, self._how.link)
+                if plan.replaces and old != target:
+                    self._remove(old)
+                return row.of_copy(row.copy, Stamp.of(target.stat()))
+            except SourceError as error:
+                return plan.before.failed(str(error), self.run)
+            except OSError as error:
+                if error.errno not in ABOUT_ONE_COPY:
+                    raise
+                return plan.before.failed(f"no copy of it can be made: {error.strerror}", self.run)
 
-    def _noted(self, planned: Row, copying: Future[Row]) -> Row:
-        row = copying.result()
-        if row is not planned:
-            self._results.put(row, {})
-        return row
-
-    def _remove_old_copy(self, source: str) -> str:
-        """Make room for a new copy; return the old one's name, which is free now."""
-        old = self._results.find(source)
-        if old is None or not old.copy:
-            return ""
-        copy = self.folder / old.copy
-        if copy.parent not in self._places:  # another --unsure, or whatever a file says
-            if copy.exists():
-                self.left_behind[copy.parent] += 1
-            return ""
+    def _remove(self, copy: Path) -> None:
         copy.unlink(missing_ok=True)
-        return old.copy
+        if copy.parent not in (place.folder for place in self._places):
+            self._emptied.add(copy.parent)
 
-    def _remove_parts(self, place: Path) -> None:
-        """Delete what a killed run left half-written of its own files."""
-        start = "" if place == self.folder else f"{place}{os.sep}"
-        with os.scandir(place) as found:
-            parts = [part for entry in found if (part := _PART.fullmatch(entry.name))]
-        for part in parts:
-            if part[1] in (CSV_NAME, JSON_NAME) or self._results.is_copy(f"{start}{part[1]}"):
-                (place / part[0]).unlink()
+    def _noted(self, plan: _Plan, copying: Future[Row]) -> Row:
+        row = copying.result()
+        if row.error and row is not plan.row:
+            self._results.put(row, {})
+        elif row is not plan.row:
+            self._results.note(row)
+        return row
 
+    def _repair(self) -> None:
+        """Settle what a killed run left: half-written files, copies that were being replaced."""
 
-def _linked(source: str, target: Path) -> bool:
-    """Make a hard link to the file itself; False where the file system has none to give."""
-    try:
-        target.hardlink_to(Path(source).resolve(strict=True))
-    except FileNotFoundError:
-        raise  # as a copy would
-    except OSError:  # another file system, or one without links
-        return False
-    return True
+        def is_ours(path: Path) -> bool:
+            in_dest = path.is_relative_to(self.folder)
+            name = str(path.relative_to(self.folder)) if in_dest else str(path)
+            own = (CSV_NAME, JSON_NAME) if in_dest else ()
+            return name in own or self._results.is_copy(name) or self._results.is_copy(str(path))
 
-
-def _copy(source: str, target: Path) -> None:
-    """Copy content, times and permissions; file systems that can share blocks do."""
-    with open(source, "rb") as reading, target.open("wb") as writing:  # noqa: PTH123 - any bytes
-        try:
-            while os.copy_file_range(reading.fileno(), writing.fileno(), _CHUNK):
-                pass
-        except (AttributeError, OSError) as error:  # macOS; file systems that cannot
-            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            reading.seek(0)
-            writing.seek(0)
-            shutil.copyfileobj(reading, writing)
-    shutil.copystat(source, target)
+        for place in self._places:
+            place.remove_parts(is_ours)
+        for row, before in self._results.replacing():
+            new, old = self.folder / row.copy, self.folder / before.copy
+            if new == old or not os.path.lexists(new):
+                self._results.note(before)  # not yet, or nobody knows
+                continue
+            if self._is_replaceable(before):
+                with destination_errors(self.folder):
+                    self._remove(old)
+            self._results.note(row)
 
 
-def safe_name(category: str) -> str:
-    """Return a category as a part of a file name that every file system takes.
+def _make_folder(folder: Path) -> None:
+    """Make a category's folder.
 
-    >>> safe_name("../../x"), safe_name("a/b: c?"), safe_name(".")
-    ('_._.._x', 'a_b_ c_', '_')
+    Raises:
+        UsageError: a file is in its place.
     """
-    name = _FORBIDDEN.sub("_", category.strip())
-    return name.encode()[:_LONGEST].decode(errors="ignore") or "_"
-
-
-def _made_and_locked(folder: Path, name: str) -> int:
-    """Lock a folder until the returned descriptor is closed; the kernel does so after a crash."""
-    with machine_errors(folder):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = os.open(folder, os.O_RDONLY)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise UsageError(f"{name} must be a folder. Received: {folder}") from error
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise MachineError(f"Another guess-dir sorts into {folder}. Wait for it.") from None
-    except OSError:  # some network file systems cannot lock a folder
-        pass
-    return lock
-
-
-def absolute(path: Path) -> Path:
-    """Return a path as results.csv names it: absolute, links kept."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 -- resolve() would follow links
+        folder.mkdir(exist_ok=True)
+    except FileExistsError as error:
+        raise UsageError(f"{folder} must be a folder. Move the file away.") from error

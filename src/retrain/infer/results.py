@@ -6,53 +6,38 @@ from it, and it goes; the next run starts from those.
 """
 
 import contextlib
-import csv
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 from retrain.errors import MachineError
-from retrain.workspace import ENCODE_ERRORS, atomic_writer, machine_errors, write_csv
+from retrain.infer.names import blind, name_and_number
+from retrain.infer.result_files import Scores, Table, read_results, write_results
+from retrain.infer.rows import Row
+from retrain.workspace import machine_errors
 
-CSV_NAME, JSON_NAME = "results.csv", "results.json"
 DATABASE = ".results.sqlite"
-SCHEMA_VERSION = 1  # of the file; raised when its tables change
-# As names are made. No number looks like a score: it starts with 2 and has no zeros in front.
-_NUMBERED = re.compile(r"(.*-[01]\.\d{5})(?:-(\d+))?(\.[^.]*)?", re.DOTALL)
-_SCORE = re.compile(r"\d\.\d{5}")
-_TABLES = """
+SCHEMA_VERSION = 2  # of the file; raised when its tables change
+_TABLES = (
+    """
 create table pictures (
     source blob primary key,  -- bytes, as the file system has them
     name blob,                -- of the copy, without its number, as case-blind systems see it
     number integer,
+    copy blob,                -- with its number, as case-blind systems see it
     row text,                 -- JSON
-    scores text               -- JSON
-) without rowid;
-create index names on pictures (name, number);
-"""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of results.csv.
-
-    source: absolute path. copy: its name in DEST, or its absolute path where it is set aside
-    elsewhere; empty if there is none. run: of the model.
-    """
-
-    source: str
-    copy: str
-    category: str
-    score: str
-    error: str
-    run: str
-
-
-COLUMNS = tuple(entry.name for entry in fields(Row))
+    scores text,              -- JSON
+    replaced text,            -- JSON: the row whose copy goes once this row's is there; or null
+    others text               -- JSON: the cells of the user's columns; or null
+) without rowid""",
+    "create index names on pictures (name, number)",
+    "create index copies on pictures (copy)",
+)
+_PAGE = 1000  # rows in memory while one after the other is looked at
 
 
 class Results:
@@ -62,7 +47,8 @@ class Results:
         """Take up what an earlier run left: its database, or else its results.
 
         Raises:
-            MachineError: nothing can be written there.
+            MachineError: nothing can be written there, or a later version has begun.
+            UsageError: the results are another program's.
         """
         self._folder, self._path = folder, folder / DATABASE
         with self._refusals():
@@ -76,50 +62,93 @@ class Results:
 
     def find(self, source: str) -> Row | None:
         """Return what is known of a picture."""
+        found = self._one("select row from pictures where source = ?", os.fsencode(source))
+        return _row(found) if found else None
+
+    def scores(self, source: str) -> Scores:
+        """Return a picture's probabilities by category, best first; empty without a guess."""
+        found = self._one("select scores from pictures where source = ?", os.fsencode(source))
+        scores: Scores = json.loads(found) if found else {}
+        return dict(sorted(scores.items(), key=lambda entry: -entry[1]))
+
+    def put(self, row: Row, scores: Scores, replaced: Row | None = None) -> None:
+        """Note a picture, for good: a crash that follows does not lose it.
+
+        Args:
+            row: what is known now.
+            scores: of all categories.
+            replaced: what was known before, if its copy goes once the new one is there.
+        """
+        with self._refusals():
+            self._insert(row, scores, replaced)
+
+    def note(self, row: Row) -> None:
+        """Note news of a picture whose scores stay; no copy waits to be replaced any more."""
+        with self._refusals():
+            self._database.execute(
+                "update pictures set name = ?, number = ?, copy = ?, row = ?, replaced = null "
+                "where source = ?",
+                (*_copy_cells(row), _cells(row), os.fsencode(row.source)),
+            )
+
+    def forget(self, source: str) -> None:
+        """Drop a picture's row."""
+        with self._refusals():
+            self._database.execute("delete from pictures where source = ?", (os.fsencode(source),))
+
+    def below(self, folder: Path) -> Iterator[Row]:
+        """Yield the rows of all sources below a folder; they may be changed meanwhile."""
+        start = os.fsencode(os.path.join(folder, ""))  # noqa: PTH118 - with a slash at the end
+        last, end = start, start[:-1] + b"0"  # which follows the slash
+        while True:
+            with self._refusals():
+                page = self._database.execute(
+                    "select source, row from pictures where source > ? and source < ? "
+                    "order by source limit ?",
+                    (last, end, _PAGE),
+                ).fetchall()
+            for source, row in page:
+                last = source
+                yield _row(row)
+            if not page:
+                return
+
+    def replacing(self) -> list[tuple[Row, Row]]:
+        """Return the rows whose copy an interrupted run was making, with those before them."""
         with self._refusals():
             found = self._database.execute(
-                "select row from pictures where source = ?", (os.fsencode(source),)
-            ).fetchone()
-        return Row(*json.loads(found[0])) if found else None
-
-    def put(self, row: Row, scores: dict[str, float]) -> None:
-        """Note a picture, for good: a crash that follows does not lose it."""
-        with self._refusals():
-            self._insert(row, scores)
+                "select row, replaced from pictures where replaced is not null"
+            ).fetchall()
+        return [(_row(row), _row(replaced)) for row, replaced in found]
 
     def next_number(self, name: str) -> int:
         """Return one more than the highest number of copies with this name; 1 for the first."""
-        with self._refusals():
-            (highest,) = self._database.execute(
-                "select max(number) from pictures where name = ?", (_blind(name),)
-            ).fetchone()
+        highest: int | None = self._one(
+            "select max(number) from pictures where name = ?", blind(name)
+        )
         return (highest or 0) + 1
 
-    def is_copy(self, copy: str) -> bool:
-        """Tell whether a row has this copy."""
-        name, number = name_and_number(copy)
-        with self._refusals():
-            found = self._database.execute(
-                "select 1 from pictures where name = ? and number = ?", (_blind(name), number)
-            ).fetchone()
-        return found is not None
+    def is_copy(self, copy: str, but_of: str = "") -> bool:
+        """Tell whether a row has this copy, one source's left out."""
+        statement = "select 1 from pictures where copy = ? and source <> ?"
+        return self._one(statement, blind(copy), os.fsencode(but_of)) is not None
 
     def finish(self) -> None:
-        """Write results.csv and results.json, sorted by source, and remove the database."""
+        """Write results.csv and results.json, sorted by source, and remove the database.
+
+        What the user has added to results.csv meanwhile stays.
+        """
         with self._refusals():
-            write_csv(
-                self._folder / CSV_NAME, COLUMNS, (astuple(row) for row, _ in self._in_order())
-            )
-            with (
-                atomic_writer(self._folder / JSON_NAME) as part,
-                part.open("w", encoding="utf-8", errors=ENCODE_ERRORS) as file,
-            ):
-                between = "{\n"
-                for row, scores in self._in_order():
-                    if not row.error:  # a line a picture: read back without holding them all
-                        file.write(f"{between}{_json(row.source)}: {_json(scores)}")
-                        between = ",\n"
-                file.write("{}\n" if between == "{\n" else "\n}\n")
+            table = Table(self._folder)
+            self._database.execute("begin")
+            for row, others in table.rows():
+                if any(others):
+                    self._database.execute(
+                        "update pictures set others = ? where source = ?",
+                        (json.dumps(others), os.fsencode(row.source)),
+                    )
+            self._database.execute("commit")
+            write_results(self._folder, table.layout(), self._in_order)
             self._database.close()
             self._remove_database()
 
@@ -134,31 +163,57 @@ class Results:
         self._database.execute("pragma synchronous = off")
         self._database.execute("pragma journal_mode = persist")
         (version,) = self._database.execute("pragma user_version").fetchone()
-        if version != SCHEMA_VERSION:
-            self._database.executescript(f"drop table if exists pictures; {_TABLES}")
-            self._database.execute("begin")
-            for row, scores in _read_results(self._folder):
-                self._insert(row, scores)
-            self._database.execute(f"pragma user_version = {SCHEMA_VERSION}")
-            self._database.execute("commit")
-        elif self._database.execute("pragma quick_check(1)").fetchone() != ("ok",):
+        if version and self._database.execute("pragma quick_check(1)").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("damaged")  # by a power failure, say
+        if version > SCHEMA_VERSION:
+            raise MachineError(
+                f"A later version of retrain began to sort into {self._folder}. Finish with that."
+            )
+        if version < SCHEMA_VERSION:
+            self._begin(version)
 
-    def _insert(self, row: Row, scores: dict[str, float]) -> None:
-        name, number = name_and_number(row.copy) if row.copy else ("", 0)
+    def _begin(self, version: int) -> None:
+        """Make the tables, from those of an interrupted older version or from the results."""
+        self._database.execute("begin")
+        if version == 1:  # its tables had rows of six cells
+            self._database.execute("drop index names")
+            self._database.execute("alter table pictures rename to earlier")
+        else:
+            self._database.execute("drop table if exists pictures")
+        for statement in _TABLES:
+            self._database.execute(statement)
+        if version == 1:
+            for row, scores in self._database.execute("select row, scores from earlier"):
+                self._insert(_row(row), json.loads(scores))
+            self._database.execute("drop table earlier")
+        else:
+            for known, given in read_results(self._folder):
+                self._insert(known, given)
+        self._database.execute(f"pragma user_version = {SCHEMA_VERSION}")
+        self._database.execute("commit")
+
+    def _insert(self, row: Row, scores: Scores, replaced: Row | None = None) -> None:
         self._database.execute(
-            "insert or replace into pictures values (?, ?, ?, ?, ?)",
+            "insert into pictures values (?, ?, ?, ?, ?, ?, ?, null) on conflict (source) "
+            "do update set name = excluded.name, number = excluded.number, copy = excluded.copy, "
+            "row = excluded.row, scores = excluded.scores, replaced = excluded.replaced",
             (
-                *(os.fsencode(row.source), _blind(name), number),
-                *(json.dumps([*vars(row).values()]), json.dumps(scores)),
+                *(os.fsencode(row.source), *_copy_cells(row), _cells(row), json.dumps(scores)),
+                _cells(replaced) if replaced else None,
             ),
         )
 
-    def _in_order(self) -> Iterator[tuple[Row, dict[str, float]]]:
-        for row, scores in self._database.execute(
-            "select row, scores from pictures order by source"
+    def _one(self, statement: str, *values: object) -> Any:
+        """Return the first cell of the first row that is found; None without one."""
+        with self._refusals():
+            found = self._database.execute(statement, values).fetchone()
+        return found[0] if found else None
+
+    def _in_order(self) -> Iterator[tuple[Row, Scores, list[str]]]:
+        for row, scores, others in self._database.execute(
+            "select row, scores, others from pictures order by source"
         ):
-            yield Row(*json.loads(row)), json.loads(scores)
+            yield _row(row), json.loads(scores), json.loads(others or "[]")
 
     def _remove_database(self) -> None:
         for path in (self._path, self._path.with_name(f"{DATABASE}-journal")):
@@ -176,52 +231,15 @@ class Results:
                 raise MachineError(f"{reason}: {self._folder}. Free it and start again.") from error
 
 
-def name_and_number(copy: str) -> tuple[str, int]:
-    """Split a copy's name.
-
-    >>> name_and_number("cat-0.99000.jpg"), name_and_number("cat-0.99000-2.jpg")
-    (('cat-0.99000.jpg', 1), ('cat-0.99000.jpg', 2))
-    """
-    found = _NUMBERED.fullmatch(copy)
-    if found is None:
-        return copy, 1
-    return f"{found[1]}{found[3] or ''}", int(found[2] or 1)
+def _cells(row: Row) -> str:
+    return json.dumps(astuple(row))
 
 
-def _blind(name: str) -> bytes:
-    """Return what two names have in common that are one on macOS and Windows."""
-    return os.fsencode(name.casefold())
+def _row(cells: str) -> Row:
+    return Row(*json.loads(cells))
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _read_results(folder: Path) -> Iterator[tuple[Row, dict[str, float]]]:
-    """Yield what an earlier run wrote at its end; what is damaged is left out."""
-    scores = sqlite3.connect("")  # on disk once it is large
-    scores.execute("create table scores (source blob primary key, scores text)")
-    with contextlib.suppress(OSError), (folder / JSON_NAME).open("rb") as file:
-        for line in file:
-            with contextlib.suppress(ValueError, AttributeError):
-                text = line.decode("utf-8", ENCODE_ERRORS).strip().removesuffix(",")
-                for source, values in json.loads(f"{{{text}}}").items():
-                    scores.execute(
-                        "insert or replace into scores values (?, ?)",
-                        (os.fsencode(source), json.dumps(values)),
-                    )
-    with (
-        contextlib.suppress(OSError, csv.Error),
-        (folder / CSV_NAME).open(encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file,
-    ):
-        for cells in csv.reader(file):
-            if len(cells) == len(COLUMNS) and tuple(cells) != COLUMNS:
-                row = Row(*cells)
-                found = scores.execute(
-                    "select scores from scores where source = ?", (os.fsencode(row.source),)
-                ).fetchone()
-                if row.error or (found and _SCORE.fullmatch(row.score)):
-                    yield row, json.loads(found[0]) if found else {}
-                else:  # to be guessed again, and its copy replaced
-                    yield replace(row, run=""), {}
-    scores.close()
+def _copy_cells(row: Row) -> tuple[bytes, int, bytes]:
+    """Return name, number and copy as the database has them."""
+    name, number = name_and_number(row.copy, row.source) if row.copy else ("", 0)
+    return blind(name), number, blind(row.copy)
