@@ -26,11 +26,13 @@ def sort(workspace: Path, src: Path, dest: Path, *options: str) -> subprocess.Co
 
 
 @contextlib.contextmanager
-def sorting(workspace: Path, src: Path, dest: Path) -> Iterator[subprocess.Popen[bytes]]:
+def sorting(
+    workspace: Path, src: Path, dest: Path, *options: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start sorting and go on once some copies are there; killed at the end."""
-    line = command("guess-dir", workspace, src, dest)
+    line = command("guess-dir", workspace, src, dest, *options)
     with subprocess.Popen(line, env=environment(), stdout=subprocess.DEVNULL) as process:
-        while not dest.is_dir() or len(list(dest.iterdir())) < 20:
+        while not dest.is_dir() or len(list(dest.rglob("*.jpg"))) < 20:
             assert process.poll() is None, "done too soon"
             time.sleep(0.01)
         yield process
@@ -82,3 +84,11 @@ def bundle(workspace: Path, folder: Path, **changes: object) -> Path:
     manifest = json.loads((workspace / "model" / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | changes))
     return folder
+
+
+def middle_score(trained: Path, many: Path, dest: Path) -> str:
+    """Sort, and return a score that some pictures reach and some do not."""
+    assert sort(trained, many, dest).returncode == 0
+    found = sorted({row["score"] for row in rows(dest).values()})
+    assert len(found) > 3
+    return found[len(found) // 2]

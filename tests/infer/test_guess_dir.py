@@ -25,6 +25,7 @@ from sorting import (
     assert_sorted,
     bundle,
     copies,
+    middle_score,
     rows,
     sort,
     sorting,
@@ -375,14 +376,6 @@ def test_a_link_to_a_picture_is_followed(trained: Path, src: Path, dest: Path) -
 
 
 # --- pictures set aside
-
-
-def middle_score(trained: Path, many: Path, dest: Path) -> str:
-    """Sort, and return a score that some pictures reach and some do not."""
-    assert sort(trained, many, dest).returncode == 0
-    found = sorted({row["score"] for row in rows(dest).values()})
-    assert len(found) > 3
-    return found[len(found) // 2]
 
 
 def assert_set_aside(dest: Path, unsure: Path, limit: str) -> None:
