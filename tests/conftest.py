@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from commands import QUICK, retrain
+from commands import QUICK, ROOT, retrain
 from pictures import write_workspace
 
 # Who is started in the background of a script ignores Ctrl-C, and so would all commands of tests.
@@ -40,3 +41,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = retrain("train", root, *QUICK, "--int8")
     assert result.returncode == 0, result.stderr
     return root
+
+
+@pytest.fixture
+def old_workspace(tmp_path: Path) -> Path:
+    """A workspace that version 0.1 trained; see tests/fixtures/README.md."""
+    with tarfile.open(ROOT / "tests" / "fixtures" / "workspace-0.1.tar.xz") as archive:
+        if hasattr(tarfile, "data_filter"):
+            archive.extraction_filter = tarfile.data_filter
+        archive.extractall(tmp_path)
+    return tmp_path / "tf_files"
