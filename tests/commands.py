@@ -47,7 +47,7 @@ def retrain(
     *arguments: str | Path,
     cwd: Path | None = None,
     answer: str | None = None,
-    before: Sequence[str] = (),
+    under: Sequence[str] = (),
     **changes: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run `retrain ARGUMENTS...` to its end.
@@ -56,11 +56,11 @@ def retrain(
         arguments: of the command line.
         cwd: where it runs.
         answer: on stdin.
-        before: a command that starts the command, such as `like_anyone()`.
+        under: a command that runs it, such as `like_anyone()`, or one of `system_calls.refusing`.
         changes: of environment variables.
     """
     return subprocess.run(
-        [*before, *command(*arguments)],
+        [*under, *command(*arguments)],
         cwd=cwd,
         input=answer,
         capture_output=True,

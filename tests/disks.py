@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,44 @@ def disk(folder: Path, options: str) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextlib.contextmanager
+def disk_without_links(folder: Path, size: str = "300M") -> Iterator[Path]:
+    """Make `folder` and mount a FAT or exFAT there, as cards and sticks have it; skip without."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a disk")
+    image = folder.with_suffix(".img")
+    with image.open("wb") as file:
+        file.truncate(int(size.removesuffix("M")) << 20)
+    kernel, driver = _kernel_knows("vfat"), shutil.which("mount.exfat-fuse")
+    make = shutil.which("mkfs.vfat" if kernel else "mkfs.exfat")
+    if make is None or not (kernel or driver):
+        pytest.skip("needs vfat and dosfstools, or exfat-fuse and exfatprogs")
+    folder.mkdir()
+    loop = ""
+    try:
+        _run(make, image)
+        loop = _run("losetup", "--find", "--show", image)
+        _run(*(("mount", "-t", "vfat") if kernel else (driver,)), loop, folder)
+        yield folder
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no disk can be mounted here: {error.stderr.strip()}")
+    finally:
+        subprocess.run(["umount", folder], check=False, stderr=subprocess.DEVNULL)
+        if loop:
+            subprocess.run(["losetup", "--detach", loop], check=True)
+
+
+def _kernel_knows(name: str) -> bool:
+    if shutil.which("modprobe"):
+        subprocess.run(["modprobe", "--quiet", name], check=False)
+    return name in Path("/proc/filesystems").read_text().split()
+
+
+def _run(*command: str | Path | None) -> str:
+    line = [str(word) for word in command]
+    return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def resize(folder: Path, size: str) -> None:

@@ -24,6 +24,7 @@ from retrain.workspace import (
     write_split,
 )
 
+RUN = "20260101T000000Z-resnet50"
 NOT_UTF8 = os.fsdecode(b"caf\xe9.jpg")
 HOLD = """
 import pathlib, sys
@@ -107,6 +108,33 @@ def test_a_model_folder_of_the_users_is_refused_before_and_after_training(
     with pytest.raises(MachineError, match="must be a link"):
         workspace.publish(run)
     assert (workspace.model / "mine").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["my model\n", "", ".", "..\n", f"x/{RUN}\n", f"{RUN}/x", f"{RUN}\n{RUN}\n" * 9, "\0"]
+)
+def test_a_file_model_without_a_name_of_a_run_is_the_users(text: str, workspace: Workspace) -> None:
+    finish(workspace.new_run("resnet50"))
+    workspace.model.write_text(text)
+    assert workspace.published_run() is None
+    with pytest.raises(MachineError, match="must be a link"):
+        workspace.has_links()
+    assert workspace.model.read_text() == text
+
+
+def test_a_file_model_names_its_run_be_it_there_or_not(workspace: Workspace) -> None:
+    copy = workspace.runs / "my best"
+    copy.mkdir(parents=True)
+    finish(copy)
+    for name in (RUN, copy.name):
+        workspace.model.write_text(f"{name}\n")
+        assert workspace.published_run() == workspace.runs / name
+    assert Workspace(workspace.model).published() == copy
+
+
+def test_trying_a_link_leaves_nothing(workspace: Workspace) -> None:
+    assert workspace.has_links()
+    assert list(workspace.root.iterdir()) == []
 
 
 def test_without_a_published_model_the_way_to_one_is_named(workspace: Workspace) -> None:

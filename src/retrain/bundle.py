@@ -21,7 +21,8 @@ class Manifest:
     fit, size: the pixel rules; scaling: what the network itself does with pixels first.
     temperature: logits are divided by it. cascade: whether int8 may guess first, and why (not);
     None where it was not made. kept: "head" or "fine_tune". checks: parity's findings. command:
-    that made it, "" if a program did.
+    that made it, "" if a program did. created: when the training ended, ISO 8601, UTC; "" in
+    older manifests, where `run` tells when it began.
     """
 
     run: str
@@ -42,6 +43,7 @@ class Manifest:
     precision: str
     temperature: float = 1.0
     command: str = ""
+    created: str = ""
     pixel_rules_version: int = RULES_VERSION
     cascade: Mapping[str, Any] | None = None
     saved_model_applies_exif: bool = False

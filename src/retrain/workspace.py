@@ -6,11 +6,13 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from retrain.data.records import SIDES, Picture, Side
 from retrain.errors import BundleError, DataError, MachineError, UsageError
@@ -18,21 +20,34 @@ from retrain.errors import BundleError, DataError, MachineError, UsageError
 MANIFEST = "manifest.json"  # written last: a run that has one is finished
 SPLIT = "split.csv"
 ENCODE_ERRORS = "surrogateescape"  # file names on Linux are bytes, not always UTF-8
+MODEL = "model"
+LONGEST_NAME = 255  # bytes that file systems allow
+_RUN_NAME = re.compile(r"\d{8}T\d{6}Z-.+")  # as new_run names them
+_STAMP = "%Y%m%dT%H%M%SZ"
+_NOT_THERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+_NO_LINKS = {errno.EPERM, *_NOT_THERE}  # what FAT, exFAT and network drives answer
+_NO_LOCKS = {errno.ENOLCK, *_NOT_THERE}
 
 
 class Workspace:
     """A user's folder: pictures in, runs and the published model out."""
 
     def __init__(self, root: Path) -> None:
+        """Take a workspace, a run, a bundle, or a workspace's `model`; nothing is made."""
+        if root.is_file():  # `model`, where the file system has no links
+            root = _led_to(root) or root
         self.root = root
         self.data = root / "data"
         self.bottlenecks = root / "bottlenecks"
         self.runs = root / "runs"
-        self.model = root / "model"
+        self.model = root / MODEL
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, warn: Callable[[str], None] = lambda _: None) -> Iterator[None]:
         """Hold the workspace for one training; the kernel lets go of it even after a crash.
+
+        Args:
+            warn: told if the file system has no locks.
 
         Raises:
             DataError: there is no such folder.
@@ -42,7 +57,11 @@ class Workspace:
             raise DataError(f"{self.root} must be a folder with your pictures in data/<category>/.")
         with machine_errors(self.root), (self.root / ".lock").open("a+") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not lock_file(file):
+                    warn(
+                        f"The file system of {self.root} has no locks: nothing keeps a second "
+                        "training out, so start only one."
+                    )
             except BlockingIOError:
                 file.seek(0)
                 raise MachineError(
@@ -62,7 +81,7 @@ class Workspace:
             MachineError: it cannot be made, or could not be published.
         """
         self._refuse_foreign_model()
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        stamp = datetime.now(UTC).strftime(_STAMP)
         with machine_errors(self.runs):
             self.runs.mkdir(exist_ok=True)
             for suffix in ("", *(f"-{i}" for i in range(2, 100))):
@@ -73,8 +92,17 @@ class Workspace:
         raise MachineError(f"{self.runs} has a hundred runs of this very second.")
 
     def finished_runs(self) -> list[Path]:
-        """Return the runs that came to their end, oldest first."""
-        return sorted(manifest.parent for manifest in self.runs.glob(f"*/{MANIFEST}"))
+        """Return all folders in `runs` that hold a manifest, the oldest first by its time."""
+        found = [manifest.parent for manifest in self.runs.glob(f"*/{MANIFEST}")]
+        first = datetime.min.replace(tzinfo=UTC)
+        return sorted(found, key=lambda run: (name_and_time(run)[1] or first, run.name))
+
+    def own_runs(self) -> list[Path]:
+        """Return the finished runs that are where a training made them, the oldest first.
+
+        A folder of another name, such as a copy that somebody keeps, is none of them.
+        """
+        return [run for run in self.finished_runs() if name_and_time(run)[0] == run.name]
 
     def drop_unfinished_runs(self) -> None:
         """Delete what interrupted trainings left; only while holding the lock."""
@@ -83,25 +111,42 @@ class Workspace:
 
     def unfinished_runs(self) -> list[Path]:
         """Return the runs that were interrupted; only while holding the lock."""
-        named = self.runs.glob("????????T??????Z-*")  # as new_run names them: only its own
+        named = (run for run in self.runs.glob("*") if _RUN_NAME.fullmatch(run.name))
         return [run for run in named if run.is_dir() and not (run / MANIFEST).exists()]
 
     def publish(self, run: Path) -> None:
-        """Point `model` at a finished run, atomically.
+        """Point `model` at a finished run, atomically: a link, or where there are none a file.
 
         Raises:
-            MachineError: `model` is something else than a link, or cannot be replaced.
+            MachineError: `model` is something else, or cannot be replaced.
         """
         self._refuse_foreign_model()
         fresh = self.root / f".model-{os.getpid()}"
         with machine_errors(self.root):
-            fresh.unlink(missing_ok=True)
-            fresh.symlink_to(run.relative_to(self.root), target_is_directory=True)
+            _point(fresh, run.name)
             fresh.replace(self.model)
 
+    def has_links(self) -> bool:
+        """Tell whether `model` can be a link here, by making one beside it.
+
+        Raises:
+            MachineError: no model could be published.
+        """
+        self._refuse_foreign_model()
+        trial = self.root / f".model-{os.getpid()}"
+        with machine_errors(self.root):
+            try:
+                return _point(trial, "trial")
+            finally:
+                trial.unlink(missing_ok=True)
+
     def _refuse_foreign_model(self) -> None:
-        if self.model.exists() and not self.model.is_symlink():
+        if self.model.exists() and self.published_run() is None:
             raise MachineError(f"{self.model} must be a link that training makes. Move it away.")
+
+    def published_run(self) -> Path | None:
+        """Return the run that `model` leads to, be it there or not; None where none is named."""
+        return _led_to(self.model)
 
     def published(self) -> Path:
         """Return the folder of the published model, or the root itself if it is a bundle.
@@ -110,25 +155,87 @@ class Workspace:
             BundleError: nothing was published yet.
         """
         if (self.root / MANIFEST).is_file():
-            return self._own(self.root)
-        if not (self.model / MANIFEST).is_file():
+            return _led_to(self.root) or self.root
+        run = _led_to(self.model) or self.model
+        if not (run / MANIFEST).is_file():
             raise BundleError(f"No model in {self.root}. Train one: bash train.sh {self.root}")
-        return self._own(self.model)
-
-    @staticmethod
-    def _own(folder: Path) -> Path:
-        """Return where `model` leads, but no further: `runs` may be a link to another disk."""
-        return folder.parent / folder.readlink() if folder.is_symlink() else folder
+        return run
 
     def previous_sides(self) -> dict[str, Side]:
         """Return the side of each key in the newest finished run; empty before the first."""
-        runs = self.finished_runs()
+        runs = self.own_runs()
         return {
             row["key"]: side
             for row in (read_csv(runs[-1] / SPLIT) if runs else ())
             for side in SIDES
             if row.get("side") == side and row.get("key")
         }
+
+
+def name_and_time(run: Path) -> tuple[str, datetime | None]:
+    """Return a finished run's name and time as its manifest has them, else as its folder has."""
+    try:
+        values = json.loads((run / MANIFEST).read_text(encoding="utf-8", errors=ENCODE_ERRORS))
+        name, created = str(values["run"]), str(values.get("created", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        name, created = run.name, ""
+    with contextlib.suppress(ValueError, OverflowError):
+        return name, datetime.fromisoformat(created).astimezone(UTC)
+    return name, _stamped(name) or _stamped(run.name)
+
+
+def _stamped(name: str) -> datetime | None:
+    try:
+        return datetime.strptime(name.split("-")[0], _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _point(place: Path, run: str) -> bool:
+    """Make `place` lead to a run, as a link, or as a file with its name; tell whether a link."""
+    place.unlink(missing_ok=True)
+    try:
+        place.symlink_to(Path("runs", run), target_is_directory=True)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        place.write_text(f"{run}\n", encoding="utf-8", errors=ENCODE_ERRORS)
+        return False
+    return True
+
+
+def _led_to(model: Path) -> Path | None:
+    """Return where a link leads, or a file that holds a run's name; None for anything else.
+
+    No further than one step: `runs` may be a link to another disk.
+    """
+    try:
+        if model.is_symlink():
+            return model.parent / model.readlink()
+        if model.name != MODEL or not model.is_file() or model.stat().st_size > LONGEST_NAME + 1:
+            return None
+        name = model.read_text(encoding="utf-8", errors=ENCODE_ERRORS).rstrip("\n")
+        run = model.parent / "runs" / name
+        known = _RUN_NAME.fullmatch(name) or (run / MANIFEST).is_file()
+        known = known and Path(name).name == name
+    except (OSError, ValueError):  # what it holds is no name
+        return None
+    return run if known else None
+
+
+def lock_file(file: IO[str]) -> bool:
+    """Lock an open file for this process alone; tell whether its file system has locks.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return False
+        raise
+    return True
 
 
 def data_of(run: Path) -> Path | None:
@@ -179,10 +286,11 @@ def write_split(
     previous: Mapping[str, Side],
 ) -> None:
     """Write a run's split.csv; keys whose pictures are gone stay, without a path."""
-    rows = [(p.name, p.category, p.key, sides[p.key]) for p in pictures]
+    rows = [(p.name, p.category, p.key, sides[p.key], p.sha256) for p in pictures]
     present = {p.key for p in pictures}
-    rows += [("", "", key, side) for key, side in sorted(previous.items()) if key not in present]
-    write_csv(run / SPLIT, ("path", "category", "key", "side"), rows)
+    gone = ((key, side) for key, side in sorted(previous.items()) if key not in present)
+    rows += [("", "", key, side, "") for key, side in gone]
+    write_csv(run / SPLIT, ("path", "category", "key", "side", "sha256"), rows)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -24,7 +24,7 @@ from retrain.data.images import MAX_BYTES
 
 def looked_at(root: Path, *before: str) -> list[str]:
     """Read a workspace's pictures as a training does; return the lines about them."""
-    result = retrain("show-batch", root, "--size", "64", before=before)
+    result = retrain("show-batch", root, "--size", "64", under=under)
     assert result.returncode == 0, result.stderr
     return result.stderr.splitlines()
 
@@ -137,7 +137,7 @@ def test_a_file_that_memory_does_not_allow_is_one_file_that_fails(
     large = tmp_path / "large.png"
     Image.new("L", (13_000, 13_000)).save(large)
     limit = ("prlimit", f"--data={400 << 20}")
-    result = retrain("guess", trained, large, good, "--precision", "float32", before=limit)
+    result = retrain("guess", trained, large, good, "--precision", "float32", under=limit)
     assert result.returncode == 6, result.stderr
     assert f"{large}: too large for this machine's memory" in result.stderr
     assert "disc (score" in result.stdout
@@ -202,7 +202,7 @@ def test_a_jpeg_beyond_the_bomb_limit_is_read_where_it_decodes_small(
     image.save(tmp_path / "panorama.jpg")
     image.save(tmp_path / "progressive.jpg", progressive=True)
     note = tmp_path / "peak"
-    result = retrain("guess", trained, *sorted(tmp_path.iterdir()), before=measured(note))
+    result = retrain("guess", trained, *sorted(tmp_path.iterdir()), under=measured(note))
     assert result.returncode == 6
     assert result.stdout.count("disc (score") == 1
     assert "progressive.jpg: 20000x16000 is too large to decode" in result.stderr
@@ -213,7 +213,7 @@ def test_a_sixteen_bit_picture_takes_little_memory(trained: Path, tmp_path: Path
     values = np.arange(6000 * 4000, dtype=np.uint32).reshape(4000, 6000) % 65536
     Image.fromarray(values.astype(np.uint16)).save(tmp_path / "scan.tif")
     note = tmp_path / "peak"
-    result = retrain("guess", trained, tmp_path / "scan.tif", before=measured(note))
+    result = retrain("guess", trained, tmp_path / "scan.tif", under=measured(note))
     assert result.returncode == 0, result.stderr
     assert float(note.read_text()) < 400
 

@@ -63,3 +63,14 @@ def test_a_training_on_top_keeps_its_split_and_is_compared_with_it(old_workspace
     compared = as_json("compare", old_workspace / "runs" / RUN, old_workspace / "model")
     held_back = EXPECTED["evaluation"]["pictures"]
     assert [scores["pictures"] for scores in compared["scores"]] == [held_back, held_back]
+
+
+def test_a_copy_of_a_run_does_not_give_the_next_training_its_split(old_workspace: Path) -> None:
+    before = sides(old_workspace / "model")
+    backup = old_workspace / "runs" / "old-backup"
+    shutil.copytree(old_workspace / "model", backup)
+    text = (backup / "split.csv").read_text("utf-8")
+    (backup / "split.csv").write_text(text.replace(",test", ",train"), "utf-8")
+    result = retrain("train", old_workspace, *QUICKEST)
+    assert result.returncode == 0, result.stderr
+    assert sides(old_workspace / "model") == before

@@ -1,5 +1,6 @@
 """A training that was interrupted goes on only where nothing has changed."""
 
+import shutil
 from pathlib import Path
 
 from commands import QUICKEST, kill_when, retrain
@@ -24,4 +25,26 @@ def test_with_changed_data_or_options_it_says_so_and_starts_over(tmp_path: Path)
     result = retrain("train", root, *QUICKEST, "--seed", "3")
     assert result.returncode == 0, result.stderr
     assert "Going on with" in result.stderr  # a command that was stopped has not cost anything
-    assert len(list((root / "runs").iterdir())) == 1  # what was interrupted is cleared away
+    runs = retrain("runs", root, "--json").stdout
+    others = [run.name for run in (root / "runs").iterdir() if run.name not in runs]
+    assert len(others) == 1  # of the grouped one, which could still go on
+    said = kill_when(root, lambda said: "Exporting" in said, *QUICKEST, *grouped)
+    assert f"Going on with the interrupted training {others[0]}" in said
+
+
+def test_a_finished_training_clears_away_what_was_interrupted_on_the_way_to_it(
+    tmp_path: Path,
+) -> None:
+    root = write_workspace(tmp_path, each=8)
+    kill_when(root, lambda said: "Exporting" in said, *QUICKEST)
+    (run,) = (root / "runs").iterdir()
+    twin = run.with_name(f"{run.name}-2")
+    shutil.copytree(run, twin)
+    (twin / "checkpoints" / "training.json").write_text(
+        (run / "checkpoints" / "training.json")
+        .read_text()
+        .replace('"device": "CPU"', '"device": "GPU"')
+    )
+    result = retrain("train", root, *QUICKEST)
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in (root / "runs").iterdir()] == [run.name]

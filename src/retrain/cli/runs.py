@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     "--prune",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Delete all but the newest N, after asking; never the published one.",
+    help="Delete all but the newest N and what was interrupted, after asking; never the "
+    "published one.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
@@ -31,20 +32,14 @@ def command(tf_files: Path, use: str | None, prune: int | None, yes: bool, as_js
     Example: retrain runs tf_files --prune 3
     """
     from retrain.jobs import runs
-    from retrain.progress import counted
 
     if use is not None:
-        click.echo(f"Model: {tf_files / 'model'} -> {runs.use(tf_files, use).name}", err=True)
+        from retrain.cli.console import Terminal
+
+        chosen = runs.use(tf_files, use, Terminal())
+        click.echo(f"Model: {tf_files / 'model'} -> {chosen.name}", err=True)
     if prune is not None:
-        old = runs.prunable(tf_files, prune)
-        for run in old:
-            click.echo(_line(run), err=True)
-        what = f"{counted(len(old), 'run')}, {sum(run.size for run in old) / 1e6:.0f} MB"
-        if not old:
-            click.echo("No run to delete.", err=True)
-        elif yes or _agreed(f"Delete {what}?"):
-            runs.delete(tf_files, old)
-            click.echo(f"Deleted {what}.", err=True)
+        _prune(tf_files, prune, yes)
     found = runs.list_runs(tf_files)
     if as_json:
         click.echo(json.dumps([_values(run) for run in found], indent=2, ensure_ascii=False))
@@ -53,6 +48,22 @@ def command(tf_files: Path, use: str | None, prune: int | None, yes: bool, as_js
         click.echo("No runs yet.", err=True)
     for run in found:
         click.echo(_line(run))
+
+
+def _prune(tf_files: Path, keep: int, yes: bool) -> None:
+    from retrain.cli.console import Terminal
+    from retrain.jobs import runs
+    from retrain.progress import counted
+
+    old = runs.prunable(tf_files, keep, Terminal())
+    for run in old:
+        click.echo(_line(run), err=True)
+    what = f"{counted(len(old), 'run')}, {sum(run.size for run in old) / 1e6:.0f} MB"
+    if not old:
+        click.echo("No run to delete.", err=True)
+    elif yes or _agreed(f"Delete {what}?"):
+        runs.delete(tf_files, old, Terminal())
+        click.echo(f"Deleted {what}.", err=True)
 
 
 def _agreed(question: str) -> bool:
@@ -74,7 +85,8 @@ def _line(run: "Run") -> str:
     kind = "fine-tuned" if run.manifest.kept == "fine_tune" else "head only"
     if not run.manifest.checks.get("passed"):
         accuracy += ", but its exports disagree"
-    return f"{name}  {accuracy}  {run.manifest.backbone} at {run.manifest.size} px, {kind}"
+    line = f"{name}  {accuracy}  {run.manifest.backbone} at {run.manifest.size} px, {kind}"
+    return f"{line}, a copy of {run.copy_of}" if run.copy_of else line
 
 
 def _values(run: "Run") -> dict[str, object]:
@@ -87,5 +99,6 @@ def _values(run: "Run") -> dict[str, object]:
         "backbone": manifest.backbone if manifest else None,
         "kept": manifest.kept if manifest else None,
         "metrics": manifest.metrics if manifest else None,
+        "copy_of": run.copy_of,
         "problem": run.problem,
     }

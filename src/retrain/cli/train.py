@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from retrain.cli import interrupts
 from retrain.cli.options import (
     PATH,
     augment_options,
@@ -58,6 +59,9 @@ def command(tf_files: Path, fresh: bool, as_json: bool, **settings: Any) -> None
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))
     else:
         _print_summary(tf_files, result)
+    if result.interruption:
+        raise result.interruption
+    interrupts.check()
 
 
 def _print_summary(tf_files: Path, result: "Trained") -> None:
@@ -76,5 +80,9 @@ def _print_summary(tf_files: Path, result: "Trained") -> None:
         print_verdicts([v for v in result.verdicts if not v.right][:WORST])
     for sentence in result.advice:
         click.echo(f"Next: {sentence}")
-    click.echo(f"Report: {tf_files / 'model' / 'report.html'}")
+    # Where the file system has no links, no path leads through `model`.
+    places = (tf_files / "model", tf_files / "runs" / result.run.name)
+    pages = [place / "report.html" for place in places if (place / "report.html").is_file()]
+    if pages:
+        click.echo(f"Report: {pages[0]}")
     click.echo(f"Model: {tf_files / 'model'} -> {result.run.name}, {duration(result.seconds)}")

@@ -29,7 +29,7 @@ from retrain.jobs.guess import guess_files
 from retrain.model.weights import DEFAULT, cache_folder, ready_names
 from retrain.progress import Silent, counted
 from retrain.version import VERSION
-from retrain.workspace import Workspace
+from retrain.workspace import Workspace, lock_file
 
 State = Literal["ok", "note", "wrong"]
 
@@ -77,7 +77,7 @@ def examine(root: Path | None) -> Iterator[Finding]:
     yield _writable("weights cache", cache_folder(), otherwise="note")
     if root is not None:
         yield _pictures(root)
-        yield _writable("workspace", root, otherwise="wrong")
+        yield _workspace(root)
     with tempfile.TemporaryDirectory(prefix="retrain-doctor-") as folder:
         trial = Path(folder)
         _draw_pictures(trial)
@@ -170,6 +170,25 @@ def _pictures(root: Path) -> Finding:
         "not yet decoded"
     )
     return Finding("pictures", "ok" if categories > 1 else "wrong", text)
+
+
+def _workspace(root: Path) -> Finding:
+    """Look whether a model could be published, with what the file system has."""
+    found = _writable("workspace", root, otherwise="wrong")
+    if found.state != "ok" or not root.is_dir():
+        return found
+    lacking = []
+    try:
+        if not Workspace(root).has_links():
+            lacking.append("without links: model will be a file that holds the run's name")
+        with tempfile.TemporaryFile("w", dir=root) as file:
+            if not lock_file(file):
+                lacking.append("without locks: start only one training at a time")
+    except RetrainError as error:
+        return Finding("workspace", "wrong", str(error))
+    if not lacking:
+        return found
+    return Finding("workspace", "note", f"{found.text}, but {', and '.join(lacking)}")
 
 
 def _writable(name: str, folder: Path, otherwise: State) -> Finding:

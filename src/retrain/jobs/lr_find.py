@@ -36,7 +36,7 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
         DataError, WeightsError, MachineError, UsageError: see `errors.py`.
     """
     workspace = Workspace(root.absolute())
-    with workspace.lock():
+    with workspace.lock(report.warn):
         path = output_file(output, workspace.root / "lr-find.png")
         opening = start(workspace, config, report)
         network, forward, features = opening.extract(report)

@@ -18,6 +18,7 @@ from retrain.workspace import ENCODE_ERRORS, SPLIT, Workspace, write_csv, write_
 CHECKPOINTS = "checkpoints"  # in a run, while it is not finished
 IDENTITY = "training.json"  # there: what a training must have in common with it to go on
 CONFIG = "config.json"
+_PURPOSE = ("pictures", "options", "backbone", "weights")  # other libraries lead to the same model
 
 
 def begin(
@@ -58,26 +59,56 @@ def begin(
     if same:
         run = max(same, key=lambda run: (Checkpoints(run / CHECKPOINTS).learned(), run.name))
         report.say(f"Going on with the interrupted training {run.name} (--fresh starts over).")
+        _write_data(run, data)  # pictures that are gone, and bad files, may be others by now
         return run
     if interrupted:
         run = max(interrupted)
-        report.say(f"Starting over, not going on with {run.name}: {'; '.join(interrupted[run])}.")
+        changes = "; ".join(interrupted[run])
+        report.say(f"Starting over, not going on with {run.name}, which is kept: {changes}.")
     run = workspace.new_run(backbone.name)
-    write_split(run, data.pictures, data.sides, data.previous)
-    write_csv(run / "skipped.csv", ("path", "reason"), (astuple(bad) for bad in data.skipped))
+    _write_data(run, data)
     write_json(run / CONFIG, asdict(config))
     (run / CHECKPOINTS).mkdir()
     write_json(run / CHECKPOINTS / IDENTITY, identity)
     return run
 
 
+def superseded(workspace: Workspace, run: Path) -> list[Path]:
+    """Return the interrupted trainings that a finished one makes needless.
+
+    Args:
+        workspace: locked.
+        run: finished, its checkpoints not yet deleted.
+    """
+    wanted = _purpose(run)
+    others = (other for other in workspace.unfinished_runs() if other != run)
+    return [other for other in others if wanted and _purpose(other) == wanted]
+
+
+def _purpose(run: Path) -> list[Any]:
+    """Return what a training was for, empty where it was interrupted before it said so."""
+    identity = _identity(run) or {}
+    return [identity[name] for name in _PURPOSE if name in identity]
+
+
+def _identity(run: Path) -> dict[str, Any] | None:
+    try:
+        text = (run / CHECKPOINTS / IDENTITY).read_text(encoding="utf-8", errors=ENCODE_ERRORS)
+        identity: dict[str, Any] = json.loads(text)
+    except (OSError, ValueError):
+        return None
+    return identity
+
+
+def _write_data(run: Path, data: TrainingData) -> None:
+    write_split(run, data.pictures, data.sides, data.previous)
+    write_csv(run / "skipped.csv", ("path", "reason"), (astuple(bad) for bad in data.skipped))
+
+
 def _changes(run: Path, now: Mapping[str, Any], data: TrainingData) -> Iterator[str]:
     """Yield what is different from an interrupted run, in words."""
-    try:
-        before = json.loads(
-            (run / CHECKPOINTS / IDENTITY).read_text(encoding="utf-8", errors=ENCODE_ERRORS)
-        )
-    except (OSError, ValueError):
+    before = _identity(run)
+    if before is None:
         yield "it was interrupted before it began"
         return
     if before["pictures"] != now["pictures"]:

@@ -3,24 +3,31 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from retrain.bundle import Manifest, open_bundle
 from retrain.errors import BundleError, ChecksFailed, DataError, UsageError
-from retrain.workspace import MANIFEST, Workspace, machine_errors
+from retrain.progress import Reporter
+from retrain.workspace import MANIFEST, Workspace, machine_errors, name_and_time
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. size: bytes on disk. problem: why its manifest cannot be read, if so."""
+    """A run. date: when it ended, or began. size: bytes on disk.
+
+    copy_of: the run that its manifest names, if that is another. problem: why there is no
+    manifest, if so. interrupted: whether that is because it never came to its end.
+    """
 
     folder: Path
     date: datetime | None
     manifest: Manifest | None
     size: int
     published: bool
+    copy_of: str | None = None
     problem: str | None = None
+    interrupted: bool = False
 
     @property
     def accuracy(self) -> tuple[str, float] | None:
@@ -41,12 +48,16 @@ def list_runs(root: Path) -> list[Run]:
     if not root.is_dir():
         raise DataError(f"TF_FILES must be a workspace. Received: {root}, which is no folder.")
     workspace = Workspace(root.absolute())
-    published = workspace.model.resolve() if workspace.model.is_symlink() else None
-    return [_run(folder, folder.resolve() == published) for folder in _newest_first(workspace)]
+    return [_run(folder, workspace) for folder in _newest_first(workspace)]
 
 
-def use(root: Path, name: str) -> Path:
+def use(root: Path, name: str, report: Reporter) -> Path:
     """Publish a finished run; return its folder.
+
+    Args:
+        root: the workspace.
+        name: of the run, or its path.
+        report: hears warnings.
 
     Raises:
         UsageError: there is no such run. BundleError: its manifest cannot be read.
@@ -66,29 +77,52 @@ def use(root: Path, name: str) -> Path:
             f"--use must name a run whose exports agree with its model. Received: {chosen.name}, "
             "which was never published for that reason."
         )
-    with workspace.lock():
+    with workspace.lock(report.warn):
         workspace.publish(chosen)
     return chosen
 
 
-def prunable(root: Path, keep: int) -> list[Run]:
-    """Return all runs but the newest `keep` and the published one."""
-    return [run for run in list_runs(root)[keep:] if not run.published]
+def prunable(root: Path, keep: int, report: Reporter) -> list[Run]:
+    """Return what may go: what was interrupted, and all other runs but the newest ones.
+
+    The published run is none of them, nor is a folder that no training made, such as a copy.
+
+    Args:
+        root: the workspace.
+        keep: how many of the newest finished runs stay.
+        report: hears warnings.
+
+    Raises:
+        DataError: there is no such folder.
+        MachineError: a training is at work there, or the workspace cannot be written.
+    """
+    workspace = Workspace(root.absolute())
+    with workspace.lock(report.warn):  # else a training at work would seem interrupted
+        interrupted = [_run(folder, workspace) for folder in workspace.unfinished_runs()]
+    own = [_run(folder, workspace) for folder in workspace.own_runs()[::-1]]
+    return [*(run for run in own[keep:] if not run.published), *interrupted]
 
 
-def delete(root: Path, runs: Sequence[Run]) -> None:
-    """Delete runs, but never the published one.
+def delete(root: Path, runs: Sequence[Run], report: Reporter) -> None:
+    """Delete runs, but never the published one, nor one that came to its end meanwhile.
+
+    Args:
+        root: the workspace.
+        runs: as `prunable` returned them.
+        report: hears warnings.
 
     Raises:
         MachineError: the workspace is in use, or cannot be written.
     """
     workspace = Workspace(root.absolute())
-    with workspace.lock(), machine_errors(workspace.runs):
+    with workspace.lock(report.warn), machine_errors(workspace.runs):
         for run in runs:
-            if run.folder.resolve() == workspace.model.resolve():
+            if _is_published(run.folder, workspace):
                 continue
             if run.folder.is_symlink():
                 run.folder.unlink()  # where it leads is not ours
+                continue
+            if run.interrupted and (run.folder / MANIFEST).exists():
                 continue
             # Unfinished from here on, whatever happens.
             (run.folder / MANIFEST).unlink(missing_ok=True)
@@ -99,14 +133,20 @@ def _newest_first(workspace: Workspace) -> list[Path]:
     return workspace.finished_runs()[::-1]
 
 
-def _run(folder: Path, published: bool) -> Run:
+def _is_published(run: Path, workspace: Workspace) -> bool:
+    published = workspace.published_run()
+    return published is not None and run.resolve() == published.resolve()
+
+
+def _run(folder: Path, workspace: Workspace) -> Run:
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     size = sum(path.stat().st_size for path in files)
+    published = _is_published(folder, workspace)
+    name, date = name_and_time(folder)
+    copy_of = name if name != folder.name else None
+    if not (folder / MANIFEST).exists():
+        return Run(folder, date, None, size, published, None, "interrupted", interrupted=True)
     try:
-        date = datetime.strptime(folder.name.split("-")[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        date = None
-    try:
-        return Run(folder, date, open_bundle(folder).manifest, size, published)
+        return Run(folder, date, open_bundle(folder).manifest, size, published, copy_of)
     except BundleError as error:
-        return Run(folder, date, None, size, published, str(error))
+        return Run(folder, date, None, size, published, copy_of, str(error))

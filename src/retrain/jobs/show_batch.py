@@ -42,7 +42,7 @@ def show_batch(root: Path, config: TrainConfig, output: Path | None, report: Rep
     workspace = Workspace(root.absolute())
     backbone, _ = choose(config.backbone.name, config.backbone.weights, gpu=False)
     rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
-    with workspace.lock():
+    with workspace.lock(report.warn):
         path = output_file(output, workspace.root / "show-batch.png")
         data = read_training_data(workspace, rules, config.split.group_by, report)
     training = [p for p in data.pictures if data.sides[p.key] == "train"]

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,13 @@ import tensorflow as tf
 from retrain.bundle import Manifest, open_bundle
 from retrain.config import TrainConfig
 from retrain.data.records import SIDES, Side, Skipped
-from retrain.errors import ChecksFailed, MachineError
+from retrain.errors import ChecksFailed, MachineError, Terminated
 from retrain.evaluate.advice import advice
 from retrain.evaluate.verdicts import Verdict
 from retrain.features import seconds_per_picture
 from retrain.jobs.exports import EXPORT_SECONDS, write_exports
 from retrain.jobs.report import REPORT, write_report
-from retrain.jobs.resume import CHECKPOINTS, begin
+from retrain.jobs.resume import CHECKPOINTS, begin, superseded
 from retrain.jobs.run_files import judge_held_back, write_results
 from retrain.jobs.skipped import NAMED
 from retrain.jobs.start import start
@@ -48,7 +49,9 @@ class Trained:
     """A finished training.
 
     evaluations: by side, None where the side has no pictures. verdicts: on validation and test
-    pictures, the greatest loss first. advice: what to do next, a sentence each.
+    pictures, the greatest loss first. advice: what to do next, a sentence each. interruption:
+    that came when the model was published and only the report was missing; the caller should
+    raise it once it has told the rest.
     """
 
     run: Path
@@ -58,6 +61,7 @@ class Trained:
     advice: Sequence[str]
     skipped: Sequence[Skipped]
     seconds: float
+    interruption: BaseException | None = None
 
 
 def train(
@@ -78,7 +82,12 @@ def train(
     """
     begun = time.monotonic()
     workspace = Workspace(root.absolute())
-    with workspace.lock():
+    with workspace.lock(report.warn):
+        if not workspace.has_links():
+            report.say(
+                f"The file system of {workspace.root} has no links: "
+                f"{workspace.model.name} will be a file that holds the run's name."
+            )
         gpu = bool(gpus())
         opening = start(workspace, config, report)
         backbone, rules = opening.backbone, opening.rules
@@ -147,13 +156,17 @@ def train(
                 precision=learned.policy,
                 temperature=temperature,
                 command=command,
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
             )
             found = judge_held_back(parts, data.categories, learned)
             write_results(run, data.categories, parts, evaluations, found, learned, rules)
             write_json(run / "manifest.json", asdict(manifest))
+        needless = superseded(workspace, run)
         shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
         _publish(workspace, run, exports.checks)
-        _report(run, learned.model, report)
+        for other in needless:
+            shutil.rmtree(other, ignore_errors=True)
+        interruption = _report(run, learned.model, report)
     counts = Counter(p.category for p in parts["train"].pictures)
     return Trained(
         run,
@@ -163,6 +176,7 @@ def train(
         advice(found, {name: counts[name] for name in data.categories}),
         data.skipped,
         time.monotonic() - begun,
+        interruption,
     )
 
 
@@ -192,13 +206,17 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _report(run: Path, model: keras.Model, report: Reporter) -> None:
-    """Write the report; without it a training is no less finished."""
+def _report(run: Path, model: keras.Model, report: Reporter) -> BaseException | None:
+    """Write the report; without it a training is no less finished. Return an interruption."""
     try:
         write_report(open_bundle(run), model, run / REPORT, report)
+    except (KeyboardInterrupt, Terminated) as interruption:
+        report.warn(f"No report: interrupted (retrain report {run} writes it)")
+        return interruption
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         report.warn(f"No report: {reason} (retrain report {run} writes it)")
+    return None
 
 
 def _publish(workspace: Workspace, run: Path, checks: Mapping[str, Any]) -> None:
@@ -209,7 +227,6 @@ def _publish(workspace: Workspace, run: Path, checks: Mapping[str, Any]) -> None
             f"see {run / 'manifest.json'}. The run is kept, the published model is as before."
         )
     workspace.publish(run)
-    workspace.drop_unfinished_runs()
 
 
 @contextmanager
