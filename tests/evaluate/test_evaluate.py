@@ -106,7 +106,7 @@ def test_grouped_pictures_of_the_training_are_told_too(trained: Path, tmp_path: 
         ",".join([*line.split(",")[:2], f"group:{i}", line.split(",")[3]])
         for i, line in enumerate(lines[1:])
     ]
-    (root / "model" / "split.csv").write_text("\n".join([lines[0], *grouped]))
+    (root / "model" / "split.csv").write_text("\n".join(["path,category,key,side", *grouped]))
     result = retrain("evaluate", root, "--data", root / "data")
     used = len(split(root, "train"))
     assert f"{used} of 72 pictures were used to train " in result.stderr
@@ -156,6 +156,60 @@ def test_a_picture_that_went_away_is_named(trained: Path, tmp_path: Path) -> Non
     result = retrain("evaluate", root)
     assert result.returncode == 6
     assert f"retrain: {gone}: no longer there" in result.stderr
+
+
+def replace_and_move(root: Path) -> tuple[str, str, str]:
+    """Replace one test picture, rename another, and move a third to another category."""
+    replaced, renamed, corrected = sorted(split(root, "test"))[:3]
+    data = root / "data"
+    shutil.copy(data / sorted(split(root, "train"))[0], data / replaced)
+    (data / renamed).rename(data / renamed.replace(".jpg", " in 2019.jpg"))
+    other = next(c for c in CATEGORIES if not corrected.startswith(c))
+    (data / corrected).rename(data / other / "corrected.jpg")
+    return replaced, renamed, f"{other}/corrected.jpg"
+
+
+@pytest.mark.parametrize("columns", [4, 5])
+def test_pictures_held_back_are_known_by_their_content(
+    columns: int, trained: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "tf_files"
+    shutil.copytree(trained, root, symlinks=True)
+    before = as_json("evaluate", root)["pictures"]
+    lines = [line.split(",") for line in (root / "model" / "split.csv").read_text().splitlines()]
+    text = "\n".join(",".join(line[:columns]) for line in lines)  # 4: of older versions
+    (root / "model" / "split.csv").write_text(text)
+    replaced, renamed, corrected = replace_and_move(root)
+    result = retrain("evaluate", root, "--json")
+    assert result.returncode == 6, result.stderr
+    assert f"retrain: {replaced}: another picture took its place" in result.stderr
+    found = {entry["name"]: entry for entry in json.loads(result.stdout)["predictions"]}
+    assert len(found) == before - 1
+    assert replaced not in found
+    assert found[renamed.replace(".jpg", " in 2019.jpg")]["category"] == renamed.split("/")[0]
+    assert found[corrected]["category"] == corrected.split("/")[0]
+
+
+def test_a_whole_category_that_was_renamed_is_found_again(trained: Path, tmp_path: Path) -> None:
+    root = tmp_path / "tf_files"
+    shutil.copytree(trained, root, symlinks=True)
+    before = as_json("evaluate", root)
+    (root / "data" / "disc").rename(root / "data" / "circles")
+    assert as_json("evaluate", root)["confusion"] == before["confusion"]
+
+
+def test_models_are_compared_on_pictures_of_the_same_content(
+    two_runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    root = tmp_path / "tf_files"
+    shutil.copytree(two_runs[0].parent.parent, root, symlinks=True)
+    before = as_json("compare", root / "runs" / two_runs[0].name, root / "model")
+    replaced, *_ = replace_and_move(root)
+    result = retrain("compare", root / "runs" / two_runs[0].name, root / "model", "--json")
+    assert result.returncode == 6, result.stderr
+    assert f"retrain: {replaced}: another picture took its place" in result.stderr
+    counts = [scores["pictures"] for scores in json.loads(result.stdout)["scores"]]
+    assert counts == [before["scores"][0]["pictures"] - 1] * 2
 
 
 def test_a_model_is_as_good_as_itself(trained: Path) -> None:

@@ -89,8 +89,25 @@ def test_pictures_that_are_gone_leave_a_place(root: Path, tmp_path: Path) -> Non
         path.unlink()
     result = retrain("report", copy)
     assert result.returncode == 0, result.stderr
-    assert "no longer where they were" in result.stderr
+    assert "of this run: gone or replaced since." in result.stderr
     assert "not shown" in (copy / "model" / "report.html").read_text()
+
+
+def test_pictures_that_were_replaced_are_not_shown_and_moved_ones_are(
+    root: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "tf_files"
+    shutil.copytree(root, copy, symlinks=True)
+    with (copy / "model" / "predictions.csv").open(newline="") as file:
+        worst, second = [row["path"] for row in csv.DictReader(file)][:2]
+    images = (copy / "model" / "report.html").read_text().count("<img")
+    (copy / "data" / second).rename(copy / "data" / "moved.jpg")
+    shutil.copy(copy / "data" / "moved.jpg", copy / "data" / worst)
+    result = retrain("report", copy)
+    assert result.returncode == 0, result.stderr
+    assert "Missing in the report: 1 picture of this run: gone or replaced since." in result.stderr
+    text = (copy / "model" / "report.html").read_text()
+    assert images - text.count("<img") == 3  # its thumbnail, itself, and its heat map
 
 
 @needs_browser

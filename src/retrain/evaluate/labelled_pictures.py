@@ -1,7 +1,5 @@
 """Labelled pictures to judge a model by: what a training held back, or a folder of the user's."""
 
-import hashlib
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.bundle import Bundle
-from retrain.data.images import BadPicture, read_bytes
+from retrain.data.images import BadPicture
 from retrain.data.records import Example, Side, Skipped
 from retrain.data.sources import open_data
-from retrain.data.split import GROUP
-from retrain.errors import DataError
+from retrain.data.stream import ordered
+from retrain.errors import DataError, RetrainError
+from retrain.evaluate.found_again import SplitRow, content_of, digest, find_again, split_rows
 from retrain.infer.engine import Lanes
 from retrain.infer.guess import guess
 from retrain.progress import Reporter, counted
 from retrain.workspace import SPLIT, data_of, read_csv
+
+AHEAD = 64  # files in flight while they are compared
 
 
 @dataclass(frozen=True)
@@ -49,59 +50,94 @@ class Judged:
     probabilities: NDArray[np.float32]
 
 
-def held_back(bundle: Bundle, side: Side | None) -> KnownPictures:
-    """Return the pictures of one side of the split that a model was trained with.
+def held_back(bundle: Bundle, side: Side | None) -> tuple[Side, list[SplitRow]]:
+    """Return one side of the split that a model was trained with.
 
     Args:
-        bundle: a run in its workspace.
+        bundle: a run.
         side: None for test, or for validation where test is empty.
 
     Raises:
-        DataError: its split or its pictures are not there.
+        DataError: there is no split, or nothing on that side.
+    """
+    run = bundle.files.folder
+    rows = split_rows(run)
+    if side is None:
+        side = "test" if any(row.side == "test" for row in rows) else "validation"
+    chosen = [row for row in rows if row.side == side]
+    if not chosen:
+        raise DataError(
+            f"{run.name} must have held back {side} pictures. Received: none in {run / SPLIT}. "
+            "Name labelled pictures with --data."
+        )
+    return side, chosen
+
+
+def pictures_of(
+    bundle: Bundle, side: Side, rows: Sequence[SplitRow], report: Reporter
+) -> KnownPictures:
+    """Return pictures that a training held back, as they lie in its workspace now.
+
+    Args:
+        bundle: the run.
+        side: of all rows.
+        rows: of its split.
+        report: shows progress.
+
+    Raises:
+        DataError: the run does not lie in a workspace, or none of the pictures is there.
     """
     run = bundle.files.folder
     data = data_of(run)
-    if data is None or not (run / SPLIT).is_file():
+    if data is None:
         raise DataError(
             f"The pictures that {run.name} was trained with must lie in its workspace's data "
-            f"folder, and its {SPLIT} beside its manifest. Received: {run}. Name labelled pictures "
-            "with --data."
+            f"folder. Received: {run}. Name labelled pictures with --data."
         )
-    rows = [row for row in read_csv(run / SPLIT) if row["path"]]
-    filled = {row["side"] for row in rows}
-    side = side or ("test" if "test" in filled else "validation")
-    examples, skipped = [], []
+    found = find_again(rows, data, report)
+    examples = []
+    categories = None
     for row in rows:
-        path = data / row["path"]
-        if row["side"] != side:
-            continue
-        if os.access(path, os.R_OK):
-            examples.append(Example(path, row["path"], row["category"], side))
-        else:
-            skipped.append(Skipped(row["path"], "no longer there; train again to split anew"))
+        path = found.paths.get(row.name)
+        if path == data / row.name:
+            examples.append(Example(path, row.name, row.category, side))
+        elif path:  # moved, perhaps to the folder of the category where it belongs
+            categories = categories if categories is not None else _categories(data, bundle)
+            name = path.relative_to(data).as_posix()
+            examples.append(Example(path, name, categories.get(name, row.category), side))
     if not examples:
         raise DataError(
             f"{run.name} must have pictures for {side} to be judged by. Received: none in {data}. "
             "Name labelled pictures with --data."
         )
+    skipped = [Skipped(name, reason) for name, reason in found.missing.items()]
     return KnownPictures(f"the {side} pictures of its training", side, examples, skipped)
 
 
-def labelled_folder(bundle: Bundle, folder: Path, report: Reporter) -> KnownPictures:
+def _categories(data: Path, bundle: Bundle) -> dict[str, str]:
+    """Return the category of each file as it lies now, by name, if the model knows it."""
+    try:
+        examples = open_data(data).examples
+    except RetrainError:  # no layout that could be trained on; the split's categories stand
+        return {}
+    return {e.name: e.category for e in examples if e.category in bundle.manifest.labels}
+
+
+def labelled_folder(bundles: Sequence[Bundle], folder: Path, report: Reporter) -> KnownPictures:
     """Return the pictures of a folder laid out like a workspace's data, of known categories.
 
     Args:
-        bundle: whose categories are known, and whose training pictures are counted with a warning.
+        bundles: of the same categories; their training pictures are counted with a warning.
         folder: category folders, a ready-made split, or labels.csv.
-        report: hears what is odd.
+        report: hears what is odd, shows progress.
 
     Raises:
-        DataError: there is no picture of a category that the model knows.
+        DataError: there is no picture of a category that the models know.
     """
     dataset = open_data(folder)
     for note in dataset.notes:
         report.warn(note)
-    labels = bundle.manifest.labels
+    labels = bundles[0].manifest.labels
     unknown = Counter(e.category for e in dataset.examples if e.category not in labels)
     skipped = [
         *dataset.skipped,
@@ -117,13 +153,47 @@ def labelled_folder(bundle: Bundle, folder: Path, report: Reporter) -> KnownPict
             f"--data must hold categories of the model: {', '.join(labels)}. "
             f"Received: {', '.join(sorted(unknown))}."
         )
-    known = _learned_from(bundle, examples)
-    if known:
-        report.warn(
-            f"{known} of {counted(len(examples), 'picture')} were used to train "
-            f"{bundle.manifest.run}: what follows is better than it will be on new ones."
-        )
+    _warn_of_learned(bundles, examples, report)
     return KnownPictures(str(folder), "", examples, skipped)
+
+
+def _warn_of_learned(
+    bundles: Sequence[Bundle], examples: Sequence[Example], report: Reporter
+) -> None:
+    """Say how many pictures the models were trained with, told by their content."""
+    learned = {bundle.manifest.run: _learned(bundle) for bundle in bundles}
+    if not any(learned.values()):
+        return
+    contents: Counter[str] = Counter()
+    with report.bar("comparing with training pictures", len(examples)) as advance:
+        for sha256 in ordered(_digest, (e.path for e in examples), ahead=AHEAD):
+            contents[sha256] += 1
+            advance(1)
+    for run, known in learned.items():
+        count = sum(contents[sha256] for sha256 in known)
+        if count:
+            report.warn(
+                f"{count} of {counted(len(examples), 'picture')} were used to train "
+                f"{run}: what follows is better than it will be on new ones."
+            )
+
+
+def _learned(bundle: Bundle) -> set[str]:
+    """Return the sha256 of each picture that a model has learned from, as far as it is known."""
+    run = bundle.files.folder
+    data = data_of(run)
+    learned = {content_of(row) for row in read_csv(run / SPLIT) if row.get("side") == "train"}
+    if "" in learned and data is not None:  # of groups, by an older version
+        rows = (row for row in split_rows(run) if row.side == "train" and not row.sha256)
+        learned |= {_digest(data / row.name) for row in rows}
+    return learned - {""}
+
+
+def _digest(path: Path) -> str:
+    try:
+        return digest(path)
+    except BadPicture:
+        return ""
 
 
 def judge(
@@ -153,22 +223,3 @@ def judge(
         )
     truth = np.array([labels.index(example.category) for example in seen], np.int64)
     return Judged(seen, bad, truth, np.stack(rows))
-
-
-def _learned_from(bundle: Bundle, examples: Sequence[Example]) -> int:
-    """Return how many pictures a model was trained with, told by their content."""
-    run = bundle.files.folder
-    data = data_of(run)
-    rows = [row for row in read_csv(run / SPLIT) if row["side"] == "train"]
-    learned = {row["key"] for row in rows}  # the content's sha256, but for groups
-    if data is not None:
-        grouped = (row["path"] for row in rows if row["path"] and row["key"].startswith(GROUP))
-        learned |= {_digest(data / name) for name in grouped}
-    return sum(_digest(example.path) in learned - {""} for example in examples)
-
-
-def _digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(read_bytes(path)).hexdigest()
-    except BadPicture:
-        return ""

@@ -1,14 +1,21 @@
 """How good a published model is on labelled pictures, and how two models compare."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from retrain.bundle import Bundle, open_bundle
 from retrain.data.records import Side, Skipped
 from retrain.data.stream import cores
 from retrain.errors import UsageError
-from retrain.evaluate.labelled_pictures import KnownPictures, held_back, judge, labelled_folder
+from retrain.evaluate.found_again import shared
+from retrain.evaluate.labelled_pictures import (
+    KnownPictures,
+    held_back,
+    judge,
+    labelled_folder,
+    pictures_of,
+)
 from retrain.evaluate.verdicts import PREDICTIONS, Verdict, verdicts, write_predictions
 from retrain.evaluate.worst import TOP_LOSSES, draw_top_losses
 from retrain.infer.choice import open_engine
@@ -95,17 +102,11 @@ def compare(
             "Models to compare must know the same categories. Received: "
             f"{', '.join(labels)} and {', '.join(bundles[1].manifest.labels)}."
         )
-    pictures = _pictures(bundles[0], data, side, report)
-    # The same side: validation pictures had a say in the training that held them back.
-    others = _pictures(bundles[1], data, pictures.side or None, report)
-    places = {example.path.resolve() for example in others.examples}
-    common = [example for example in pictures.examples if example.path.resolve() in places]
-    if not common:
-        raise UsageError(
-            f"{bundles[0].manifest.run} and {bundles[1].manifest.run} held back no picture in "
-            "common. Name labelled pictures with --data."
-        )
-    pictures = replace(pictures, examples=common)
+    if data is None:
+        pictures = _held_back_by_both(bundles[0], bundles[1], side, report)
+    else:
+        _one_source(data, side)
+        pictures = labelled_folder(bundles, data.absolute(), report)
     judged = [_judge(pictures, bundle, report) for bundle in bundles]
     right = [{v.name for v in found if v.right} for _, found, _ in judged]
     only_first = [v for v in judged[0][1] if v.name in right[0] - right[1]]
@@ -117,7 +118,7 @@ def compare(
         only_first=only_first,
         only_second=only_second,
         p_value=mcnemar(len(only_first), len(only_second)),
-        skipped=sorted({*judged[0][2], *others.skipped}, key=lambda bad: bad.name),
+        skipped=judged[0][2],
     )
 
 
@@ -125,10 +126,29 @@ def _pictures(
     bundle: Bundle, data: Path | None, side: Side | None, report: Reporter
 ) -> KnownPictures:
     if data is None:
-        return held_back(bundle, side)
+        return pictures_of(bundle, *held_back(bundle, side), report)
+    _one_source(data, side)
+    return labelled_folder([bundle], data.absolute(), report)
+
+
+def _one_source(data: Path, side: Side | None) -> None:
     if side is not None:
-        raise UsageError("--data and --side exclude each other. Received: both.")
-    return labelled_folder(bundle, data.absolute(), report)
+        raise UsageError(f"--data and --side exclude each other. Received: {data} and {side}.")
+
+
+def _held_back_by_both(
+    first: Bundle, second: Bundle, side: Side | None, report: Reporter
+) -> KnownPictures:
+    side, rows = held_back(first, side)
+    # The same side: validation pictures had a say in the training that held them back.
+    _, others = held_back(second, side)
+    common = shared(rows, others)
+    if not common:
+        raise UsageError(
+            f"{first.manifest.run} and {second.manifest.run} held back no picture in common. "
+            "Name labelled pictures with --data."
+        )
+    return pictures_of(first, side, common, report)
 
 
 def _judge(

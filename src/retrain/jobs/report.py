@@ -4,6 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from retrain.bundle import Bundle, open_bundle
 from retrain.data.images import BadPicture, Pixels, read_bytes, read_pixels
 from retrain.errors import BundleError
+from retrain.evaluate.found_again import find_again, split_rows
 from retrain.evaluate.interpret import Interpreter
 from retrain.evaluate.report import TOP_LOSSES, Facts, render
 from retrain.evaluate.verdicts import PREDICTIONS, Verdict, read_predictions
@@ -77,12 +79,13 @@ def write_report(bundle: Bundle, model: keras.Model | None, path: Path, report: 
             missing.append(f"{PREDICTIONS} belongs to another model.")
     except BundleError as error:
         missing.append(str(error))
+    if data:
+        found, gone = _found_again(found, run, data, report)
+        if gone:
+            missing.append(f"{counted(gone, 'picture')} of this run: gone or replaced since.")
     heat = dict(_heat(found[:TOP_LOSSES], bundle, model, report)) if model and data else {}
     if model is None:
         missing.append("Heat maps: the run has no model.keras.")
-    gone = sum(not os.access(verdict.path, os.R_OK) for verdict in found) if data else 0
-    if gone:
-        missing.append(f"{counted(gone, 'picture')} of this run, no longer where they were.")
     for sentence in missing:
         report.warn(f"Missing in the report: {sentence}")
     counts: dict[str, Counter[str]] = {}
@@ -120,6 +123,17 @@ def write_report(bundle: Bundle, model: keras.Model | None, path: Path, report: 
     )
     with machine_errors(path.parent):
         write_text(path, page)
+
+
+def _found_again(
+    found: list[Verdict], run: Path, data: Path, report: Reporter
+) -> tuple[list[Verdict], int]:
+    """Return verdicts with the places of their pictures now, and how many have none."""
+    names = {verdict.name for verdict in found}
+    again = find_again([row for row in split_rows(run) if row.name in names], data, report)
+    nowhere = Path(os.devnull)  # is no picture
+    places = {**again.paths, **dict.fromkeys(again.missing, nowhere)}
+    return [replace(v, path=places.get(v.name, v.path)) for v in found], len(again.missing)
 
 
 def _heat(
