@@ -2,14 +2,6 @@
 # Sourced by run.sh. Fills `options` (for the engine's `run`) and `arguments` (for the tool).
 # shellcheck shell=bash
 
-# Options of the tool that take a value: what follows one is no TF_FILES, SRC or DEST.
-VALUE_OPTIONS="|--backbone|--weights|--size|--fit|--group-by|--fine-tune|--epochs|--groups|--lr|\
---batch|--precision|--minutes|--seed|--top|--min-score|--unsure|--patience|--best-by|--balance|\
---augment|--output|--data|--side|--use|--prune|--category|\
---method|--layer|"
-# Those of them whose value is a path, and of these the ones that are written to.
-PATH_OPTIONS="|--weights|--unsure|--output|--data|"
-WRITTEN_OPTIONS="|--unsure|--output|"
 # Folders of the image that none of the user's may cover.
 IMAGE_FOLDERS="|/|/bin|/dev|/etc|/lib|/lib64|/proc|/sbin|/sys|/usr|/usr/bin|/usr/lib|/usr/local|\
 /usr/local/bin|/usr/local/lib|/usr/local/lib/retrain|"
@@ -18,6 +10,7 @@ options=()
 arguments=()
 subcommand=""
 mounted="|"
+made=() # folders that are made for the command, the deepest first
 
 # mount PATH ro|rw: PATH, absolute and existing, at the same place inside; the first call counts.
 mount() {
@@ -57,37 +50,67 @@ resolve() {
     fi
 }
 
-# Sets `place` to the number of the argument that `subcommand` writes to: TF_FILES, but for guesses.
-written_place() {
-    case "$subcommand" in
-        guess | evaluate | compare | weights) place=0 ;;
-        guess-dir) place=3 ;;
-        *) place=1 ;;
-    esac
-}
-
-# mount_written PATH: a folder to write to, or, if that is a file or yet to be made, the nearest one
-# above it.
-mount_written() {
-    local folder="$1"
-    while [ ! -d "$folder" ]; do folder="$(dirname -- "$folder")"; done
-    mount "$folder" rw
-}
-
-# share_value OPTION: `path`, its value.
-share_value() {
-    if [[ "$WRITTEN_OPTIONS" = *"|$1|"* ]]; then
-        mount_written "$path"
+# Shows the folder `path` to be written to. One that is not there is made, so that nothing around it
+# need be shown.
+share_folder() {
+    local folder="$path" missing=()
+    while [ -n "$folder" ] && [ ! -e "$folder" ]; do
+        missing+=("$folder")
+        folder="${folder%/*}"
+    done
+    if [ -f "$folder" ]; then # it is in the way, which the tool tells better
+        reads+=("$folder")
     else
-        reads+=("$path")
+        made=(${missing[@]+"${missing[@]}"} ${made[@]+"${made[@]}"})
+        mount "$path" rw
     fi
 }
 
-# share_workspace: a run is judged by the pictures of the workspace that `path` leads into.
-share_workspace() {
+# Makes the folders that are missing, and sees to it that those which stay empty are taken away again.
+# This shell is about to become the engine's client, which signals must reach; so a process of its
+# own waits for the end of a pipe that the client, without knowing of it, holds open while it lives.
+make_folders() {
+    local folder why
+    if [ ${#made[@]} = 0 ]; then return; fi
+    exec 9> >(
+        trap '' HUP INT TERM
+        cat >/dev/null
+        rmdir -- "${made[@]}" 2>/dev/null
+    )
+    for folder in "${made[@]}"; do
+        why="$(mkdir -p -- "$folder" 2>&1)" || fail 8 "$folder cannot be made: ${why##*: }."
+    done
+}
+
+# share ROLE WORD: shows the container what a word of the command line means. Sets `argument`.
+share() {
+    local path
+    argument="$2"
+    if [ "$1" = value ]; then return; fi
+    resolve "$2"
+    case "$1" in
+        folder) share_folder ;;
+        file)
+            if [ ! -d "$path" ]; then path="${path%/*}"; fi
+            share_folder
+            ;;
+        *)
+            share_around
+            if [ "$1" = workspace ] && [ -d "$path" ]; then mount "$path" rw; else reads+=("$path"); fi
+            ;;
+    esac
+}
+
+# Shows the workspace around `path` where `path` alone is not enough: a run is judged by the pictures
+# of its workspace; and where links do not exist, `model` is a file with the name of a run.
+share_around() {
+    local above="${path%/*}"
+    if [ -f "$path" ] && [ "${path##*/}" = model ] && [ -d "$above/runs" ]; then
+        reads+=("$above")
+        return
+    fi
     case "$subcommand" in evaluate | compare | report) ;; *) return ;; esac
     if [ ! -f "$path/manifest.json" ]; then return; fi
-    local above="${path%/*}"
     if [ "${above##*/}" = runs ]; then
         reads+=("${above%/*}")
     elif [ -L "$path" ]; then
@@ -95,50 +118,80 @@ share_workspace() {
     fi
 }
 
+# Tells whether a folder holds more of the user's, or of the container's, than a command should see.
+is_wide() {
+    case "$IMAGE_FOLDERS/tmp|" in *"|$1|"*) return 0 ;; esac
+    [ "$1" -ef "${HOME:-/}" ]
+}
+
+# Shows what is read. Files of one folder are shown by that folder, once, for an engine is slow with
+# thousands of mounts; links each by itself, since they may lead anywhere.
+share_reads() {
+    local path folder once="|" often="|"
+    for path in "$@"; do
+        folder="${path%/*}"
+        if [ ! -f "$path" ] || [ -L "$path" ]; then continue; fi
+        if [[ "$often" = *"|$folder|"* ]]; then continue; fi
+        if [[ "$once" != *"|$folder|"* ]]; then
+            once="$once$folder|"
+        elif ! is_wide "$folder"; then
+            often="$often$folder|"
+        fi
+    done
+    for path in "$@"; do
+        folder="${path%/*}"
+        if [ -f "$path" ] && [ ! -L "$path" ] && [[ "$often" = *"|$folder|"* ]]; then
+            mount "$folder" ro
+        elif [ -e "$path" ]; then
+            mount "$path" ro
+        fi
+    done
+}
+
 # share_paths ARGUMENT...: the tool's whole command line.
 share_paths() {
-    local word argument path place=0 count=0 previous="" ended="" reads=()
+    local word argument role option="" ended="" reads=() roles=() count=0
+    describe ""
     for word in "$@"; do
         argument="$word"
-        if [ -z "$ended" ] && [ "$word" = -- ]; then
+        if [ -n "$option" ]; then
+            share "$option" "$word"
+            option=""
+        elif [ -z "$ended" ] && [ "$word" = -- ]; then
             ended=yes
-        elif [ -z "$ended" ] && [[ "$word" = --*=* && "$PATH_OPTIONS" = *"|${word%%=*}|"* ]]; then
-            resolve "${word#*=}"
-            argument="${word%%=*}=$argument"
-            share_value "${word%%=*}"
         elif [ -z "$ended" ] && [[ "$word" = -* ]]; then
-            :
-        elif [[ "$PATH_OPTIONS" = *"|$previous|"* ]]; then
-            resolve "$word"
-            share_value "$previous"
-        elif [[ "$VALUE_OPTIONS" = *"|$previous|"* ]]; then
-            :
-        elif [ "$count" = 0 ]; then
-            subcommand="$word"
-            written_place
-            count=1
-        else
-            resolve "$word"
-            share_workspace
-            if [ "$count" != "$place" ]; then
-                reads+=("$path")
-            elif [ -e "$path" ] || [ "$place" = 3 ]; then # DEST may be yet to be made
-                mount_written "$path"
+            find_role "${word%%=*}"
+            if [ -n "$role" ] && [[ "$word" = *=* ]]; then
+                share "$role" "${word#*=}"
+                argument="${word%%=*}=$argument"
+            else
+                option="$role"
             fi
+        elif [ -z "$subcommand" ]; then
+            subcommand="$word"
+            describe "$word"
+            read -r -a roles <<<"$argument_roles"
+        else
+            share "${roles[count]:-read}" "$word"
             count=$((count + 1))
         fi
-        previous="$word"
         arguments+=("$argument")
     done
     while IFS= read -r -d : word; do
         if [ -z "$word" ]; then continue; fi
         [ -e "$word" ] || fail 8 "RETRAIN_MOUNT must name what exists. Received: $word"
-        resolve "$word"
-        reads+=("$path")
+        share read "$word"
     done <<<"${RETRAIN_MOUNT:-}:"
-    for word in ${reads[@]+"${reads[@]}"}; do
-        if [ -e "$word" ]; then mount "$word" ro; fi
-    done
+    share_reads ${reads[@]+"${reads[@]}"}
+}
+
+# Sets `role` to what the option $1 takes; empty if that is nothing.
+find_role() {
+    role=""
+    if [[ "$option_roles" = *"|$1="* ]]; then
+        role="${option_roles#*"|$1="}"
+        role="${role%%|*}"
+    fi
 }
 
 # Sets KERAS_HOME to the user's weights, which outlive the container.

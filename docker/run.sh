@@ -24,6 +24,8 @@ fail() {
 
 # shellcheck source=docker/engine.sh
 source "$root/docker/engine.sh"
+# shellcheck source=docker/commands.sh
+source "$root/docker/commands.sh"
 # shellcheck source=docker/paths.sh
 source "$root/docker/paths.sh"
 
@@ -43,11 +45,8 @@ run_as_caller() {
 run_in_container() {
     local name
     share_paths "$@"
-    case "$subcommand" in
-        guess | guess-dir | evaluate | compare | explain | report) options+=(--network none) ;;
-        runs) options+=(--network none --interactive) ;; # it asks before it deletes
-        *) share_weights ;;
-    esac
+    if [ -n "$network" ]; then share_weights; else options+=(--network none); fi
+    if [ -n "$asks" ]; then options+=(--interactive); fi
     run_as_caller
     if [[ "$mounted" != *"|/tmp|"* ]]; then options+=(--tmpfs /tmp:mode=1777); fi
     # No --tty: the engine's client passes signals on without it alone, and hangs on a terminal that
@@ -60,6 +59,7 @@ run_in_container() {
     for name in TERM NO_COLOR CUDA_VISIBLE_DEVICES TF_CPP_MIN_LOG_LEVEL; do
         if [ -n "${!name:-}" ]; then options+=(--env "$name=${!name}"); fi
     done
+    make_folders
     exec "$engine" run --rm --init --log-driver none --read-only --cap-drop ALL \
         --security-opt no-new-privileges --security-opt label=disable --workdir "$PWD" \
         --env "USER=$(id -un 2>/dev/null || id -u)" --env "RETRAIN_ENGINE=$engine ${facts%% *}" \

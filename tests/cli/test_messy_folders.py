@@ -22,7 +22,7 @@ from pictures import (
 from retrain.data.images import MAX_BYTES
 
 
-def looked_at(root: Path, *before: str) -> list[str]:
+def looked_at(root: Path, *under: str) -> list[str]:
     """Read a workspace's pictures as a training does; return the lines about them."""
     result = retrain("show-batch", root, "--size", "64", under=under)
     assert result.returncode == 0, result.stderr

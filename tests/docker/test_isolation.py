@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import QUICK
+from commands import QUICK, refused
 from containers import (
     Caller,
     Project,
@@ -66,9 +66,11 @@ def test_a_guess_writes_nothing_and_sorting_to_its_destination_alone(
     assert state(project.keras_home) == cache
 
 
-@pytest.mark.parametrize("command", ["guessDir.sh", "retrain.sh --debug guess-dir"])
+@pytest.mark.parametrize(
+    ("command", "there"), [("guessDir.sh", False), ("retrain.sh --debug guess-dir", True)]
+)
 def test_a_container_that_sorts_is_confined(
-    command: str, workspace: Path, project: Project, tmp_path: Path
+    command: str, there: bool, workspace: Path, project: Project, tmp_path: Path
 ) -> None:
     own = CAP_DAC_OVERRIDE if os.geteuid() == 0 else 0
     photos, target = tmp_path / "photos", tmp_path / "sorted"
@@ -76,7 +78,8 @@ def test_a_container_that_sorts_is_confined(
     (first,) = write_jpegs(tmp_path, "disc", 1, start=900)
     for number in range(3000):  # enough to look around meanwhile
         (photos / f"{number}.jpg").hardlink_to(first)
-    target.mkdir()
+    if there:
+        target.mkdir()
     with project.started(*command.split(), workspace, photos, target) as process:
         name = container(photos, process)
         found = inspect(name)
@@ -133,6 +136,15 @@ def test_all_that_is_made_for_another_user_belongs_to_that_user(
     made = after.keys() - before.keys()
     assert {after[path][2] for path in made} == {member.user}
     assert {path.relative_to(home).parts[0] for path in made} <= {ODD, "new", "keras", ".docker"}
+
+
+def test_a_destination_that_may_not_be_made_is_named(
+    home: Path, other: Project, member: Caller, workspace: Path
+) -> None:
+    (home / "closed").mkdir(mode=0o755)
+    arguments = (home, home / "bin", home / "closed" / "new" / "sorted")
+    message = refused(other.run("guessDir.sh", *arguments, caller=member), 8)
+    assert message == f"retrain: {home}/closed/new/sorted cannot be made: Permission denied."
 
 
 def test_a_weights_cache_that_another_user_filled_is_read(

@@ -138,10 +138,11 @@ def test_a_destination_that_does_not_exist_is_made(
 def test_unsure_pictures_are_set_aside_in_a_folder_that_is_made(
     option: str, project: Project, own: Path, tmp_path: Path
 ) -> None:
-    limit = ("--min-score", "0.9", *option.split())
+    limit = ("--min-score", "1", *option.split())
     result = project.run("guessDir.sh", *limit, own, "own/data/disc", "sorted", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     folder = tmp_path / option.replace("=", " ").split()[1]
+    assert len(list(folder.iterdir())) >= 20
     assert folder.stat().st_uid == os.geteuid()
 
 
@@ -179,6 +180,7 @@ def test_a_value_that_is_no_path_is_not_taken_for_one(project: Project, own: Pat
         ("guess.sh", ("gone", "own/data/disc/disc-000.jpg"), 5, "No model in gone."),
         ("guess.sh", ("own", "gone"), 6, "gone: No such file or directory"),
         ("guessDir.sh", ("own", "gone", "sorted"), 2, "SRC must be a folder of pictures."),
+        ("guessDir.sh", ("own", "gone", "new/sorted"), 2, "SRC must be a folder of pictures."),
         ("guessDir.sh", ("gone", "own/data/disc", "sorted"), 5, "No model in gone."),
     ],
 )
@@ -195,3 +197,4 @@ def test_what_does_not_exist_is_named_by_the_tool_and_not_made(
     assert words in result.stderr
     assert not own.with_name("gone").exists()
     assert not own.with_name("sorted").exists()
+    assert not own.with_name("new").exists()

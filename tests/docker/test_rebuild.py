@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from commands import ROOT
-from containers import IMAGE, Project, inspect
+from containers import IMAGE, Project, docker, inspect
 from retrain.version import VERSION
 
 VENV = ROOT / ".venv" / "bin" / "python"
@@ -49,6 +49,18 @@ def test_the_same_files_elsewhere_need_no_new_image_and_a_changed_line_does(
     assert inspect(old) == {}, "the old image takes up space"
     again = clone.run("retrain.sh", "--version")
     assert (again.stdout, again.stderr) == ("retrain 99.0\n", "")
+
+
+def test_files_that_only_their_owner_may_read_are_for_all_to_read_in_the_image(
+    clone: Project,
+) -> None:
+    for path in (clone.root / "src").rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    (clone.root / "src" / "retrain" / "version.py").write_text('VERSION = "98.0"\n')
+    built = clone.run("retrain.sh", "--version")
+    assert built.returncode == 0, built.stderr
+    alone = docker("run", "--rm", IMAGE, "--version")  # as the image's own user, who is nobody
+    assert alone.stdout == "retrain 98.0\n", alone.stderr
 
 
 def test_weights_that_cannot_be_fetched_do_not_keep_the_image_from_being_built(

@@ -2,17 +2,13 @@
 
 import os
 import shutil
-import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import click
 import pytest
 
 from commands import ROOT, refused
 from containers import Caller, Project, Result
-from retrain.cli.main import app
 from retrain.version import VERSION
 
 TOOLS = (
@@ -62,25 +58,6 @@ def ran_here(result: Result, reason: str) -> bool:
     """Tell whether the version came from here, and one line on stderr named the reason."""
     line = f"retrain: running in {ROOT / '.venv'}, without a container: {reason}.\n"
     return (result.returncode, result.stdout, result.stderr) == (0, VERSION_LINE, line)
-
-
-def options() -> Iterator[click.Option]:
-    """Yield the options of all commands."""
-    for command in (app, *app.commands.values()):
-        yield from (entry for entry in command.params if isinstance(entry, click.Option))
-
-
-def test_the_wrappers_know_every_option_that_takes_a_value() -> None:
-    known = subprocess.run(
-        ["bash", "-c", f"source '{ROOT}/docker/paths.sh' && echo \"$VALUE_OPTIONS\""],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    taking = {
-        name for option in options() if not (option.is_flag or option.count) for name in option.opts
-    }
-    assert set(known.strip().strip("|").split("|")) == taking
 
 
 @needs_environment

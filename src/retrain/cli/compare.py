@@ -6,6 +6,7 @@ from typing import Literal
 
 import click
 
+from retrain.cli.command import Command
 from retrain.cli.options import PATH, data_options, json_option
 from retrain.cli.scores import accuracy, print_verdicts, tell_skipped
 from retrain.errors import InputsFailed
@@ -13,7 +14,7 @@ from retrain.errors import InputsFailed
 CHANCE = 0.05  # p-values above it are what chance does
 
 
-@click.command("compare")
+@click.command("compare", cls=Command)
 @click.argument("first", type=PATH, metavar="RUN")
 @click.argument("second", type=PATH, metavar="RUN")
 @data_options

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from retrain.cli.options import PATH, json_option
+from retrain.cli.command import Command
+from retrain.cli.options import WORKSPACE, json_option
 from retrain.errors import MachineError
 
 
-@click.command("doctor")
-@click.argument("tf_files", type=PATH, required=False)
+@click.command("doctor", cls=Command, network=True)
+@click.argument("tf_files", type=WORKSPACE, required=False)
 @json_option
 def command(tf_files: Path | None, as_json: bool) -> None:
     """Look at this machine, then train on drawn pictures and guess, in a temporary folder.

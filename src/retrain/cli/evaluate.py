@@ -6,15 +6,16 @@ from typing import Literal
 
 import click
 
-from retrain.cli.options import PATH, data_options, json_option
+from retrain.cli.command import Command
+from retrain.cli.options import OUTPUT_FOLDER, PATH, data_options, json_option
 from retrain.cli.scores import WORST, accuracy, print_categories, print_verdicts, tell_skipped
 from retrain.errors import InputsFailed
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=Command)
 @click.argument("tf_files", type=PATH)
 @data_options
-@click.option("--output", type=PATH, help="Folder for predictions.csv and top-losses.png.")
+@click.option("--output", type=OUTPUT_FOLDER, help="Folder for predictions.csv and top-losses.png.")
 @json_option
 def command(
     tf_files: Path,

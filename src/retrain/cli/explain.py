@@ -6,13 +6,14 @@ from typing import get_args
 
 import click
 
-from retrain.cli.options import PATH, json_option
+from retrain.cli.command import Command
+from retrain.cli.options import OUTPUT_FOLDER, PATH, WORKSPACE, json_option
 from retrain.config import ExplainMethod
 from retrain.errors import InputsFailed
 
 
-@click.command("explain")
-@click.argument("tf_files", type=PATH)
+@click.command("explain", cls=Command)
+@click.argument("tf_files", type=WORKSPACE)
 @click.argument("images", type=PATH, nargs=-1, required=True, metavar="IMAGE...")
 @click.option(
     "--category",
@@ -29,7 +30,9 @@ from retrain.errors import InputsFailed
     help="Of the heat map; scorecam takes minutes a picture.",
 )
 @click.option("--layer", metavar="NAME", help="Whose feature maps are used; the last ones if not.")
-@click.option("--output", type=PATH, help="Folder for the PNGs; TF_FILES/explained if not given.")
+@click.option(
+    "--output", type=OUTPUT_FOLDER, help="Folder for the PNGs; TF_FILES/explained if not given."
+)
 @json_option
 def command(
     tf_files: Path,

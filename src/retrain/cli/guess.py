@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
+from retrain.cli.command import Command
 from retrain.cli.options import PATH, json_option, precision_option
 from retrain.config import GuessConfig, GuessPrecision
 from retrain.errors import InputsFailed
 
 
-@click.command("guess")
+@click.command("guess", cls=Command)
 @click.argument("tf_files", type=PATH)
 @click.argument("images", type=PATH, nargs=-1, required=True, metavar="IMAGE...")
 @click.option("--top", type=click.IntRange(min=1), help="Show the best K categories only.")

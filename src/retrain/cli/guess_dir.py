@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from retrain.cli.options import PATH, json_option, precision_option
+from retrain.cli.command import Command
+from retrain.cli.options import OUTPUT_FOLDER, PATH, json_option, precision_option
 from retrain.config import GuessConfig, GuessPrecision, SortConfig
 from retrain.errors import InputsFailed
 
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from retrain.jobs.guess_dir import Sorted
 
 
-@click.command("guess-dir")
+@click.command("guess-dir", cls=Command)
 @click.argument("tf_files", type=PATH)
 @click.argument("src", type=PATH)
-@click.argument("dest", type=PATH)
+@click.argument("dest", type=OUTPUT_FOLDER)
 @click.option("-r", "--recursive", is_flag=True, help="Go into sub-folders too.")
 @click.option("--keep-names", is_flag=True, help="Copy to DEST/<category>/<original name>.")
 @click.option("--link", is_flag=True, help="Hard links, not copies, where the file system can.")
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     metavar="SCORE",
     help="Set pictures aside whose best score is lower; wants --unsure.",
 )
-@click.option("--unsure", type=PATH, metavar="DIR", help="Where to set them aside.")
+@click.option("--unsure", type=OUTPUT_FOLDER, metavar="DIR", help="Where to set them aside.")
 @precision_option
 @json_option
 def command(

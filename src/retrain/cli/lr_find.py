@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from retrain.cli.command import Command
 from retrain.cli.options import (
-    PATH,
+    WORKSPACE,
     augment_options,
     json_option,
     output_option,
@@ -20,8 +21,8 @@ from retrain.cli.options import (
 WIDTH, HEIGHT = 60, 15  # of the plot, in characters
 
 
-@click.command("lr-find")
-@click.argument("tf_files", type=PATH)
+@click.command("lr-find", cls=Command, network=True)
+@click.argument("tf_files", type=WORKSPACE)
 @picture_options
 @tuning_options
 @augment_options

@@ -10,10 +10,33 @@ import click
 
 from retrain.config import GuessConfig, GuessPrecision, TrainConfig
 
-PATH = click.Path(path_type=Path, readable=False)  # the jobs look, and say what to do
 HIGHEST_RATE = 1.0
 
 Command = Callable[..., Any]
+PathRole = Literal["read", "workspace", "folder", "file"]
+
+
+class PlacePath(click.Path):
+    """A path, and what is done there; a container is shown that and no more.
+
+    Attributes:
+        role: "read"; "workspace", a folder that is there and is written to; "folder" or "file",
+            what is written and made if it is missing.
+    """
+
+    def __init__(self, role: PathRole) -> None:
+        super().__init__(path_type=Path, readable=False)  # the jobs look, and say what to do
+        self.role = role
+
+
+PATH, WORKSPACE = PlacePath("read"), PlacePath("workspace")
+OUTPUT_FOLDER, OUTPUT_FILE = PlacePath("folder"), PlacePath("file")
+
+
+class PathOrName(click.types.StringParamType):
+    """A file to read, or a name of something."""
+
+    role: PathRole = "read"
 
 
 class LearningRates(click.ParamType[tuple[float, float]]):
@@ -86,7 +109,9 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
 
 picture_options = _together(
     setting("--backbone", "backbone__name", "auto, or one that `retrain weights` lists."),
-    setting("--weights", "backbone__weights", "imagenet, none (from scratch), or a file."),
+    setting(
+        "--weights", "backbone__weights", "imagenet, none (from scratch), or a file.", PathOrName()
+    ),
     setting(
         "--size", "pictures__size", "Input size in pixels; the backbone's own if not given.", int
     ),
@@ -142,7 +167,9 @@ data_options = _together(
 
 def output_option(name: str) -> Callable[[Command], Command]:
     """Return `--output` for a picture that is `name` in the workspace by default."""
-    return click.option("--output", type=PATH, help=f"PNG to write; TF_FILES/{name} if not given.")
+    return click.option(
+        "--output", type=OUTPUT_FILE, help=f"PNG to write; TF_FILES/{name} if not given."
+    )
 
 
 def json_option(command: Command) -> Command:

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import click
 
-from retrain.cli.options import PATH
+from retrain.cli.command import Command
+from retrain.cli.options import OUTPUT_FILE, WORKSPACE
 
 
-@click.command("report")
-@click.argument("tf_files", type=PATH)
-@click.option("--output", type=PATH, help="HTML to write; report.html in the run if not given.")
+@click.command("report", cls=Command)
+@click.argument("tf_files", type=WORKSPACE)
+@click.option(
+    "--output", type=OUTPUT_FILE, help="HTML to write; report.html in the run if not given."
+)
 def command(tf_files: Path, output: Path | None) -> None:
     """Write a run's report anew: where the model is wrong, and what it looks at.
 

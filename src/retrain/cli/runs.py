@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from retrain.cli import interrupts
-from retrain.cli.options import PATH, json_option
+from retrain.cli.command import Command
+from retrain.cli.options import WORKSPACE, json_option
 from retrain.errors import UsageError
 
 if TYPE_CHECKING:
     from retrain.jobs.runs import Run
 
 
-@click.command("runs")
-@click.argument("tf_files", type=PATH)
+@click.command("runs", cls=Command, asks=True)
+@click.argument("tf_files", type=WORKSPACE)
 @click.option("--use", metavar="RUN", help="Publish this run: guesses use it from now on.")
 @click.option(
     "--prune",

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from retrain.cli.command import Command
 from retrain.cli.options import (
-    PATH,
+    WORKSPACE,
     augment_options,
     json_option,
     output_option,
@@ -17,8 +18,8 @@ from retrain.cli.options import (
 )
 
 
-@click.command("show-batch")
-@click.argument("tf_files", type=PATH)
+@click.command("show-batch", cls=Command, network=True)
+@click.argument("tf_files", type=WORKSPACE)
 @picture_options
 @augment_options
 @output_option("show-batch.png")

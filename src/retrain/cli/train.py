@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retrain.cli import interrupts
+from retrain.cli.command import Command
 from retrain.cli.options import (
-    PATH,
+    WORKSPACE,
     augment_options,
     json_option,
     picture_options,
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from retrain.jobs.train import Trained
 
 
-@click.command("train")
-@click.argument("tf_files", type=PATH)
+@click.command("train", cls=Command, network=True)
+@click.argument("tf_files", type=WORKSPACE)
 @picture_options
 @setting("--fine-tune", "fine_tune__when", "auto: unless the head leaves nothing to gain.")
 @setting("--epochs", "fine_tune__epochs", "Of fine-tuning, at most.", click.IntRange(min=1))

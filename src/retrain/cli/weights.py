@@ -2,8 +2,10 @@
 
 import click
 
+from retrain.cli.command import Command
 
-@click.command("weights")
+
+@click.command("weights", cls=Command, network=True)
 @click.argument("backbones", nargs=-1, metavar="[BACKBONE...]")
 def command(backbones: tuple[str, ...]) -> None:
     """Fetch ImageNet weights ahead of time; without arguments, list what is ready here.

@@ -1,0 +1,73 @@
+# What each command does with its arguments and options. Generated from the commands themselves by
+#   python -m retrain.cli.wrapper_table >docker/commands.sh
+# shellcheck shell=bash disable=SC2034
+
+# describe COMMAND sets
+#   argument_roles   the role of each argument, in order; whatever follows is read
+#   option_roles     the role of each option that takes a value
+#   network, asks    "yes" where the command may download weights, and where it waits for an answer
+# Roles: read, a path that is only read; workspace, a folder that is there and is written to;
+# folder and file, what is written and made if it is missing; value, which is no path.
+describe() {
+    argument_roles="" option_roles="" network="" asks=""
+    case "$1" in
+        compare)
+            argument_roles="read read"
+            option_roles="|--data=read|--side=value|"
+            ;;
+        doctor)
+            argument_roles="workspace"
+            network=yes
+            ;;
+        evaluate)
+            argument_roles="read"
+            option_roles="|--data=read|--side=value|--output=folder|"
+            ;;
+        explain)
+            argument_roles="workspace read"
+            option_roles="|--category=value|--method=value|--layer=value|--output=folder|"
+            ;;
+        guess)
+            argument_roles="read read"
+            option_roles="|--top=value|--precision=value|"
+            ;;
+        guess-dir)
+            argument_roles="read read folder"
+            option_roles="|--min-score=value|--unsure=folder|--precision=value|"
+            ;;
+        lr-find)
+            argument_roles="workspace"
+            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|--group-by=value|\
+--seed=value|--groups=value|--lr=value|--batch=value|--precision=value|\
+--balance=value|--augment=value|--output=file|"
+            network=yes
+            ;;
+        report)
+            argument_roles="workspace"
+            option_roles="|--output=file|"
+            ;;
+        runs)
+            argument_roles="workspace"
+            option_roles="|--use=value|--prune=value|"
+            asks=yes
+            ;;
+        show-batch)
+            argument_roles="workspace"
+            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|--group-by=value|\
+--seed=value|--augment=value|--output=file|"
+            network=yes
+            ;;
+        train)
+            argument_roles="workspace"
+            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|--group-by=value|\
+--seed=value|--fine-tune=value|--epochs=value|--patience=value|\
+--best-by=value|--groups=value|--lr=value|--batch=value|--precision=value|\
+--balance=value|--augment=value|--minutes=value|"
+            network=yes
+            ;;
+        weights)
+            argument_roles="value"
+            network=yes
+            ;;
+    esac
+}
