@@ -1,5 +1,5 @@
 # What of this machine the container sees: which arguments are paths, and which of them are written.
-# Sourced by run.sh. Fills `options` (for the engine's `run`) and `arguments` (for the tool).
+# Sourced by run.sh, after commands.sh. Fills `options` (for the engine's `run`) and `arguments` (for the tool).
 # shellcheck shell=bash
 
 # Folders of the image that none of the user's may cover.
@@ -9,6 +9,7 @@ IMAGE_FOLDERS="|/|/bin|/dev|/etc|/lib|/lib64|/proc|/sbin|/sys|/usr|/usr/bin|/usr
 options=()
 arguments=()
 subcommand=""
+argument_roles="" option_roles="" # of the subcommand, see commands.sh
 mounted="|"
 made=() # folders that are made for the command, the deepest first
 
