@@ -1,5 +1,6 @@
 # What of this machine the container sees: which arguments are paths, and which of them are written.
-# Sourced by run.sh, after commands.sh. Fills `options` (for the engine's `run`) and `arguments` (for the tool).
+# Sourced by run.sh, after commands.sh. Fills `options` (for the engine's `run`) and `arguments` (for
+# the tool).
 # shellcheck shell=bash
 
 # Folders of the image that none of the user's may cover.

@@ -3,7 +3,7 @@
 # The commands in the root of the project are shorthands for this. Settings are in the environment:
 #
 #   RETRAIN_RUNTIME=docker|podman|local   where to run; not set: the first of them that answers
-#   RETRAIN_GPUS=auto|all|none            auto: if this machine has them and the engine offers them
+#   RETRAIN_GPUS=auto|all|none            auto: if this machine has NVIDIA GPUs and the engine offers them
 #   RETRAIN_MOUNT=/a:/b                   further folders to show, read-only, such as where links lead
 #   RETRAIN_BASE_IMAGE=IMAGE              a Debian with Python to build on, not the Dockerfile's
 #   RETRAIN_WEIGHTS="NAME ..."            backbones whose weights go into the image
@@ -56,7 +56,7 @@ run_in_container() {
     if has_gpu; then
         options+=(--env "RETRAIN_HOST_GPUS=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null || true)")
     fi
-    for name in TERM NO_COLOR CUDA_VISIBLE_DEVICES TF_CPP_MIN_LOG_LEVEL; do
+    for name in TERM NO_COLOR CUDA_VISIBLE_DEVICES RETRAIN_GPUS TF_CPP_MIN_LOG_LEVEL; do
         if [ -n "${!name:-}" ]; then options+=(--env "$name=${!name}"); fi
     done
     make_folders
@@ -70,9 +70,6 @@ run_in_container() {
 run_here() {
     local why="$1"
     shift
-    if [ "${RETRAIN_GPUS:-auto}" = all ]; then
-        fail 8 "RETRAIN_GPUS=all needs a container; the local environment computes on the CPU${why:+ ($why)}."
-    fi
     RETRAIN_BECAUSE="$why" exec bash "$root/docker/local.sh" "$@"
 }
 

@@ -16,6 +16,12 @@ from commands import ROOT
 IMAGE = "retrain:cpu"
 PATIENCE = 900  # seconds until something hangs
 
+# What the wrappers call, beside an engine and Python.
+TOOLS = (
+    *("bash", "cat", "cmp", "cp", "cut", "dirname", "env", "find", "grep", "head", "id", "mkdir"),
+    *("rm", "seq", "sha256sum", "sort", "tail", "tr", "uname"),
+)
+
 Result = subprocess.CompletedProcess[str]
 State = dict[Path, tuple[int, int, int]]  # time, size and owner of each path
 

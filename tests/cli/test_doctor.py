@@ -19,8 +19,9 @@ def test_a_missing_workspace_and_an_unseen_gpu_are_found_and_the_rest_is_tried(
     assert found["GPUs"] == {
         "name": "GPUs",
         "state": "note",
-        "text": "THIS MACHINE SHOWS NVIDIA X, TENSORFLOW SEES none",
+        "text": "this machine shows 1 (NVIDIA X), but TensorFlow sees none",
     }
+    assert "RETRAIN_GPUS=all" in found["CUDA"]["text"]
     assert "efficientnet_lite0" in found["weights"]["text"]
     assert [found[name]["state"] for name in ("training", "a guess")] == ["ok", "ok"]
     assert list(tmp_path.iterdir()) == []

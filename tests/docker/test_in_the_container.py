@@ -16,4 +16,4 @@ def test_the_main_job_works_in_the_container(project: Project, workspace: Path) 
     assert found["runs in"] == f"a container of docker {version}"
     assert found["workspace"].startswith(f"{workspace} is writable")
     assert found["weights cache"].startswith(f"{project.keras_home / 'models'} is writable")
-    assert found["GPUs"] == "none"
+    assert found["GPUs"] == "left alone, as RETRAIN_GPUS=none wants it"

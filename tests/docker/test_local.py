@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 
 from commands import ROOT
-from containers import Project
+from containers import TOOLS, Project
 
 LIBRARIES = sysconfig.get_path("purelib")
+# A Python whose environments go without their own pip, which would take seconds to install.
+PYTHON = f"""#!/bin/sh
+if [ "$2" = venv ]; then set -- "$@" --without-pip; fi
+exec '{sys.executable}' "$@"
+"""
 
 
 def copy_project(root: Path) -> Path:
@@ -81,3 +86,110 @@ def test_programs_in_the_users_folder_are_not_run(local: Project, tmp_path: Path
         (tmp_path / name).write_text("raise SystemExit('this is not for you')\n")
     result = local.run("retrain.sh", "--version", cwd=tmp_path)
     assert (result.stdout, result.stderr) == ("retrain 1\n", "")
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Project:
+    """A copy of the project that is not set up; its lists of requirements are empty.
+
+    What they would install lies on Python's path, pip included. The machine has the programs of a
+    small system, and neither a GPU nor an engine.
+    """
+    root = copy_project(tmp_path / "fresh")
+    set_version(root, "1")
+    for name in ("cpu", "gpu", "dev"):
+        (root / "requirements" / f"{name}.txt").write_text(f"# for {name}\n")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in (*TOOLS, "sh", "touch"):
+        (tools / name).symlink_to(shutil.which(name) or "/nowhere")
+    python = tools / "python3"
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    settings = {"PATH": str(tools), "PYTHONPATH": LIBRARIES, "RETRAIN_RUNTIME": "local"}
+    return Project(tmp_path / "keras", root, settings | {"RETRAIN_GPUS": ""})
+
+
+def answer_for_gpu(tmp_path: Path, code: int) -> None:
+    """Put an `nvidia-smi` on the path that leaves a trace and ends with this code."""
+    program = tmp_path / "bin" / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\ntouch '{tmp_path}/asked'\nexit {code}\n")
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "folder", "words"),
+    [
+        ("", None, ".venv", "for the CPU, as no NVIDIA GPU answers"),
+        ("auto", 9, ".venv", "for the CPU, as no NVIDIA GPU answers"),
+        ("auto", 0, ".venv-gpu", "for the GPU, as nvidia-smi answers"),
+        ("none", 0, ".venv", "for the CPU, as RETRAIN_GPUS=none wants it"),
+        ("all", None, ".venv-gpu", "for the GPU, as RETRAIN_GPUS=all wants it"),
+    ],
+)
+def test_the_gpu_is_used_where_it_answers_or_is_asked_for(
+    setting: str, code: int | None, folder: str, words: str, fresh: Project, tmp_path: Path
+) -> None:
+    if code is not None:
+        answer_for_gpu(tmp_path, code)
+    result = fresh.run("retrain.sh", "--version", RETRAIN_GPUS=setting)
+    assert result.stdout == "retrain 1\n", result.stderr
+    venv = fresh.root / folder
+    assert f"retrain: setting up {venv}, once: {words}; about " in result.stderr
+    assert [path.name for path in fresh.root.glob(".venv*")] == [folder]
+    again = fresh.run("retrain.sh", "--version", RETRAIN_GPUS=setting)
+    assert (again.stdout, again.stderr) == ("retrain 1\n", "")
+
+
+def test_once_the_gpu_is_set_up_for_it_is_not_asked_for_at_each_start(
+    fresh: Project, tmp_path: Path
+) -> None:
+    answer_for_gpu(tmp_path, 0)
+    fresh.run("retrain.sh", "--version")
+    (tmp_path / "asked").unlink()
+    assert fresh.run("retrain.sh", "--version").stdout == "retrain 1\n"
+    assert not (tmp_path / "asked").exists()
+
+
+def test_on_a_gpu_the_linker_is_told_of_cudas_libraries(fresh: Project) -> None:
+    fresh.run("retrain.sh", "--version", RETRAIN_GPUS="all")
+    (packages,) = (fresh.root / ".venv-gpu").glob("lib/python3*/site-packages")
+    folders = [packages / "nvidia" / name / "lib" for name in ("cublas", "cudnn")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    version = fresh.root / "src" / "retrain" / "version.py"
+    version.write_text("import os\nVERSION = os.environ['LD_LIBRARY_PATH']\n")
+    told = fresh.run("retrain.sh", "--version", RETRAIN_GPUS="all", LD_LIBRARY_PATH="/own")
+    assert told.stdout == f"retrain {folders[0]}:{folders[1]}:/own\n", told.stderr
+
+
+def test_what_cannot_be_installed_is_named_with_the_log_that_has_the_rest(fresh: Project) -> None:
+    wanted = f"no-such-package==1 --hash=sha256:{'0' * 64}\n"
+    (fresh.root / "requirements" / "cpu.txt").write_text(wanted)
+    result = fresh.run("retrain.sh", "--version", PIP_NO_INDEX="1")
+    log = fresh.root / ".venv" / "retrain-set-up.log"
+    assert (result.returncode, result.stdout) == (8, "")
+    message = result.stderr.splitlines()[-1]
+    assert f" {log} says why: ERROR: No matching distribution found for no-such-" in message
+    assert "Could not find a version that satisfies the requirement" in log.read_text()
+    assert "Could not find a version" not in result.stderr
+    (fresh.root / "requirements" / "cpu.txt").write_text("# none\n")
+    assert fresh.run("retrain.sh", "--version").stdout == "retrain 1\n"
+
+
+def test_the_environment_of_the_tests_is_made_anew_where_it_was_moved(
+    fresh: Project, tmp_path: Path
+) -> None:
+    def set_up(root: Path) -> str:
+        line = ["bash", str(root / "docker" / "local.sh"), "--set-up", "dev"]
+        environment = fresh.environment()
+        return subprocess.run(line, capture_output=True, text=True, env=environment).stderr
+
+    assert "setting up" in set_up(fresh.root)
+    assert set_up(fresh.root) == ""
+    moved = fresh.root.rename(tmp_path / "moved")
+    assert "setting up" in set_up(moved)
+    made = (moved / ".venv" / "pyvenv.cfg").read_text()
+    assert f"{moved / '.venv'}\n" in made
+    assert str(tmp_path / "fresh") not in made
+    assert set_up(moved) == ""

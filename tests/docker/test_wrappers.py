@@ -8,13 +8,9 @@ from pathlib import Path
 import pytest
 
 from commands import ROOT, refused
-from containers import Caller, Project, Result
+from containers import TOOLS, Caller, Project, Result
 from retrain.version import VERSION
 
-TOOLS = (
-    *("bash", "cat", "cmp", "cp", "cut", "dirname", "env", "find", "grep", "head", "id", "mkdir"),
-    *("rm", "seq", "sha256sum", "sort", "tail", "tr", "uname"),
-)
 GPU = Path("/dev/nvidia0")
 VERSION_LINE = f"retrain {VERSION}\n"
 
@@ -121,14 +117,6 @@ def test_a_setting_that_does_not_exist_is_answered_with_those_that_do(
     message = refused(wrong.run("retrain.sh", "--version"), 2)
     assert message.startswith(f"retrain: {name} must be ")
     assert message.endswith(" Received: foo")
-
-
-@needs_no_gpu
-def test_the_local_environment_has_no_gpu_to_offer(bare: Project) -> None:
-    here = bare.run("retrain.sh", "--version", RETRAIN_RUNTIME="local", RETRAIN_GPUS="all")
-    assert refused(here, 8).startswith("retrain: RETRAIN_GPUS=all needs a container; ")
-    fallen_back = bare.run("retrain.sh", "--version", RETRAIN_GPUS="all")
-    assert "(there is neither Docker nor Podman)" in refused(fallen_back, 8)
 
 
 @needs_no_gpu

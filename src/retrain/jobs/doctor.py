@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -99,7 +100,8 @@ def _runtime() -> str:
     engine, because = os.environ.get("RETRAIN_ENGINE"), os.environ.get("RETRAIN_BECAUSE")
     if engine:
         return f"a container of {engine}"
-    return f"this machine, without a container{f': {because}' if because else ''}"
+    here = f"this machine, without a container, in {sys.prefix}"
+    return f"{here}: {because}" if because else here
 
 
 def _processor() -> Finding:
@@ -126,16 +128,23 @@ def _gpus() -> Iterator[Finding]:
     except Exception as error:  # a broken installation raises anything
         yield Finding("TensorFlow", "wrong", f"cannot be loaded: {error}")
         return
-    names = ", ".join(shown) or "none"
-    if seen == len(shown):
-        yield Finding("GPUs", "ok", names)
-    else:
-        text = f"THIS MACHINE SHOWS {names}, TENSORFLOW SEES {seen or 'none'}"
-        yield Finding("GPUs", "note", text)
+    yield _seen_gpus(shown, seen)
     if built:
         yield _cuda(needed=bool(shown))
     elif shown:
-        yield Finding("CUDA", "note", "this TensorFlow is the CPU build; use the GPU container")
+        text = "this is TensorFlow's build for the CPU; RETRAIN_GPUS=all takes the one for GPUs"
+        yield Finding("CUDA", "note", text)
+
+
+def _seen_gpus(shown: list[str], seen: int) -> Finding:
+    """Compare the GPUs that the machine shows with the number that TensorFlow sees."""
+    if os.environ.get("RETRAIN_GPUS") == "none" and not seen:
+        return Finding("GPUs", "ok", "left alone, as RETRAIN_GPUS=none wants it")
+    names = f" ({', '.join(shown)})" if shown else ""
+    if seen < len(shown):
+        text = f"this machine shows {len(shown)}{names}, but TensorFlow sees {seen or 'none'}"
+        return Finding("GPUs", "note", text)
+    return Finding("GPUs", "ok", f"TensorFlow sees {seen}{names}" if seen else "none")
 
 
 def _host_gpus() -> list[str]:
