@@ -248,26 +248,29 @@ def ours(recipe: str) -> Callable[[Setting], Answer]:
     """Return a runner of our recipe with one of its parts changed."""
 
     def run(setting: Setting) -> Answer:
-        from retrain.train import optim
+        from retrain.train import optim, stages
         from retrain.train import recipe as recipes
         from retrain.train.checkpoints import Checkpoints
         from retrain.train.logs import TensorBoard
-        from retrain.train.stages import Budget
 
         if recipe == "constant rate":
             vars(optim).update(rate_share=lambda *_: 1.0, momentum=lambda *_: 0.9)
         with tempfile.TemporaryDirectory() as folder:
-            learned = recipes.learn(
+            task = stages.Task(
                 setting.network,
                 setting.backbone,
                 setting.rules,
                 setting.parts,
-                setting.categories,
+                tuple(setting.categories),
                 replace(PARTS[recipe], seed=setting.seed),
-                Budget(0.0, math.inf),
+            )
+            log = TensorBoard(Path(folder), setting.categories, setting.parts["validation"].labels)
+            learned = recipes.learn(
+                task,
+                stages.Budget(0.0, math.inf),
                 Checkpoints(Path(folder)),
-                TensorBoard(Path(folder), setting.categories, setting.parts["validation"].labels),
                 Silent(),
+                log=log,
             )
         return learned.logits, learned.calibration.temperature, learned.stage
 

@@ -11,7 +11,7 @@ import pytest
 from retrain.bundle import FORMAT_VERSION, Manifest, open_bundle
 from retrain.data.images import PixelRules
 from retrain.errors import BundleError
-from retrain.workspace import write_json
+from retrain.files import write_json
 
 MANIFEST = Manifest(
     run="20260101T000000Z-resnet50",

@@ -15,14 +15,8 @@ import pytest
 from commands import environment
 from retrain.data.records import Picture
 from retrain.errors import BundleError, DataError, MachineError
-from retrain.workspace import (
-    Workspace,
-    atomic_writer,
-    machine_errors,
-    write_csv,
-    write_json,
-    write_split,
-)
+from retrain.files import atomic_writer, machine_errors, write_csv, write_json
+from retrain.workspace import Workspace, write_split
 
 RUN = "20260101T000000Z-resnet50"
 NOT_UTF8 = os.fsdecode(b"caf\xe9.jpg")

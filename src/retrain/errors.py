@@ -2,7 +2,7 @@
 
 RetrainError
 ├── DataError         3  the data does not allow it
-├── WeightsError      4  pretrained weights cannot be had
+├── WeightsError      4  pretrained weights are out of reach
 ├── BundleError       5  no model, or one that this version cannot read
 ├── InputsFailed      6  finished, but some inputs failed
 ├── ChecksFailed      7  trained, but the model did not pass its checks
@@ -14,9 +14,17 @@ The library raises these; `cli/main.py` alone turns them into one line and an ex
 
 
 class RetrainError(Exception):
-    """Base of all expected errors; its message is one line: rule, what was received, what to do."""
+    """Base of all expected errors; its message is one line: rule, what was received, what to do.
+
+    setting: the name of the setting that is wrong or that would help, as the Python API has it; ""
+    where there is none. The command line tells which of its options that is.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "", *, setting: str = "") -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class UsageError(RetrainError):
@@ -63,3 +71,15 @@ class MachineError(RetrainError):
 
 class Terminated(BaseException):
     """SIGTERM arrived. Like KeyboardInterrupt it is no Exception, so that nothing swallows it."""
+
+
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of an error's message, or the name of its kind where it has none.
+
+    Libraries tend to raise messages of many lines, of which the first says what is wrong.
+
+    >>> first_line(ValueError("No such layer.\\nThe layers are ...")), first_line(KeyError())
+    ('No such layer.', 'KeyError')
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -20,9 +20,9 @@ from retrain.data.images import PixelRules
 from retrain.data.records import Picture
 from retrain.data.stream import pixel_batches
 from retrain.errors import WeightsError
+from retrain.files import atomic_writer, machine_errors
 from retrain.model.predict import BATCH, Forward
 from retrain.progress import Reporter, counted, duration
-from retrain.workspace import atomic_writer, machine_errors
 
 Features = NDArray[np.float32]
 

@@ -1,7 +1,6 @@
 """The tf_files contract: where things lie, who may write, how a model is published."""
 
 import contextlib
-import csv
 import errno
 import fcntl
 import json
@@ -9,17 +8,17 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 from retrain.data.records import SIDES, Picture, Side
-from retrain.errors import BundleError, DataError, MachineError, UsageError
+from retrain.errors import BundleError, DataError, MachineError
+from retrain.files import ENCODE_ERRORS, machine_errors, read_csv, write_csv
 
 MANIFEST = "manifest.json"  # written last: a run that has one is finished
 SPLIT = "split.csv"
-ENCODE_ERRORS = "surrogateescape"  # file names on Linux are bytes, not always UTF-8
 MODEL = "model"
 LONGEST_NAME = 255  # bytes that file systems allow
 _RUN_NAME = re.compile(r"\d{8}T\d{6}Z-.+")  # as new_run names them
@@ -244,41 +243,6 @@ def data_of(run: Path) -> Path | None:
     return data if run.parent.name == "runs" and data.is_dir() else None
 
 
-def output_folder(folder: Path) -> Path:
-    """Return a folder to write to, absolute; it is made if it is not there.
-
-    Raises:
-        UsageError: a file is in its place. MachineError: it cannot be made.
-    """
-    folder = folder.absolute()
-    with machine_errors(folder):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise UsageError(
-                f"--output must lie in a folder. Received: {folder}, "
-                f"where {error.filename} is a file."
-            ) from error
-    return folder
-
-
-def output_file(output: Path | None, default: Path) -> Path:
-    """Return where to write a file, in a folder that is there.
-
-    Args:
-        output: as the user said: a file, or a folder to put it in; None for `default`.
-        default: in the workspace.
-
-    Raises:
-        UsageError: a file is where a folder should be.
-        MachineError: the folder cannot be made.
-    """
-    path = (output or default).absolute()
-    if path.is_dir():
-        path = path / default.name
-    return output_folder(path.parent) / path.name
-
-
 def write_split(
     run: Path,
     pictures: Sequence[Picture],
@@ -291,66 +255,3 @@ def write_split(
     gone = ((key, side) for key, side in sorted(previous.items()) if key not in present)
     rows += [("", "", key, side, "") for key, side in gone]
     write_csv(run / SPLIT, ("path", "category", "key", "side", "sha256"), rows)
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file with a header; none where there is no such file."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[Sequence[str]]) -> None:
-    """Write a CSV file, atomically."""
-    with (
-        atomic_writer(path) as part,
-        part.open("w", encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a JSON file, atomically."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, atomically."""
-    with atomic_writer(path) as part:
-        part.write_text(text, encoding="utf-8", errors=ENCODE_ERRORS)
-
-
-@contextlib.contextmanager
-def atomic_writer(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes its place at the end, or vanishes."""
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    part.unlink(missing_ok=True)  # a killed process of this number may have left a hard link
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def machine_errors(place: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write into MachineError."""
-    try:
-        yield
-    except OSError as error:
-        reasons = {
-            errno.ENOSPC: "The disk is full",
-            errno.EDQUOT: "The disk quota is used up",
-            errno.EROFS: "The file system is read-only",
-            errno.EACCES: "No permission to write",
-            errno.EPERM: "No permission to write",
-        }
-        if error.errno in reasons:
-            where = error.filename or place
-            raise MachineError(
-                f"{reasons[error.errno]}: {where}. Free it and start again."
-            ) from error
-        raise

@@ -16,7 +16,7 @@ from retrain.infer.litert import LiteRT
 from retrain.infer.savedmodel import SavedModel
 from retrain.model.backbones import backbone_named
 from retrain.model.build import add_head, build_backbone
-from retrain.model.predict import Forward
+from retrain.model.classifier import Classifier
 from retrain.model.weights import obtain
 
 LABELS = ("a", "b", "c")
@@ -62,7 +62,7 @@ def test_a_value_that_is_no_number_fails() -> None:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Forward, SavedModel, LiteRT]:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Classifier, SavedModel, LiteRT]:
     """EfficientNet-Lite0 with real weights and a made-up head, in all formats."""
     folder = tmp_path_factory.mktemp("exported")
     backbone = backbone_named("efficientnet_lite0")
@@ -73,33 +73,37 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Forward, SavedMo
     export_saved_model(freeze(outputs, RULES), LABELS, RULES, folder / "saved_model")
     export_litert(model, outputs, RULES, folder / "model.tflite")
     saved = SavedModel(folder / "saved_model", LABELS)
-    return Forward(model), saved, LiteRT(folder / "model.tflite", threads=2)
+    return (
+        Classifier(model, RULES, LABELS, TEMPERATURE),
+        saved,
+        LiteRT(folder / "model.tflite", threads=2),
+    )
 
 
 def test_exports_of_a_real_network_agree_with_it(
-    exported: tuple[Forward, SavedModel, LiteRT], tmp_path: Path
+    exported: tuple[Classifier, SavedModel, LiteRT], tmp_path: Path
 ) -> None:
-    forward, saved, litert = exported
+    classifier, saved, litert = exported
     paths = [p for c in ("disc", "squares", "noise") for p in write_jpegs(tmp_path, c, 7)]
     runs = {"pixels": saved.probabilities, "litert": lambda x: litert.run(x).probabilities}
-    findings = check_parity(forward, TEMPERATURE, paths, RULES, runs, saved.run_files)
+    findings = check_parity(classifier, paths, runs, saved.run_files)
     assert findings["passed"], findings
     assert findings["image_bytes"]["pictures"] == len(paths)
 
 
 def test_an_export_with_another_temperature_does_not_pass(
-    exported: tuple[Forward, SavedModel, LiteRT], tmp_path: Path
+    exported: tuple[Classifier, SavedModel, LiteRT], tmp_path: Path
 ) -> None:
-    forward, saved, litert = exported
+    classifier, saved, litert = exported
     paths = write_jpegs(tmp_path, "disc", 5)
     runs = {"litert": lambda x: litert.run(x).probabilities}
-    findings = check_parity(forward, 1.0, paths, RULES, runs, saved.run_files)
+    findings = check_parity(classifier.at_temperature(1.0), paths, runs, saved.run_files)
     assert not findings["litert"]["passed"]
     assert not findings["passed"]
 
 
 def test_both_engines_give_the_same_features(
-    exported: tuple[Forward, SavedModel, LiteRT],
+    exported: tuple[Classifier, SavedModel, LiteRT],
 ) -> None:
     _, saved, litert = exported
     pixels = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3)).astype(np.uint8)

@@ -14,9 +14,9 @@ from PIL import Image
 from commands import command, environment
 from disks import disk, resize
 from pictures import CATEGORIES, draw
+from retrain.files import atomic_writer
 from retrain.infer.guess import Guess
 from retrain.infer.guess_dir import SortedFolder
-from retrain.workspace import atomic_writer
 from sorting import (
     NEW,
     NEXT_RUN,

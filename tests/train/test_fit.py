@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -20,8 +20,9 @@ from retrain.model.weights import Weights
 from retrain.progress import Silent
 from retrain.train.calibration import calibrated_loss
 from retrain.train.checkpoints import Checkpoints, EpochRow, Plan
-from retrain.train.fit import Batches, Course, Fitted, Log, fit
+from retrain.train.fit import Course, Fitted, Learner, Log, Validation, fit
 from retrain.train.optim import make_optimizer, make_step
+from retrain.train.pipeline import Batches
 from retrain.train.schedules import rate_share
 
 BACKBONE = backbone_named("mobilenetv2_035")
@@ -46,6 +47,14 @@ def small_model(policy: str = "float32") -> keras.Model:
 def batches(_epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     yield PIXELS[:5], TARGETS[:5]
     yield PIXELS[5:], TARGETS[5:]
+
+
+@dataclass(frozen=True)
+class TwoBatches:
+    """A Sampler of two batches an epoch."""
+
+    batches: Callable[[int], Batches]
+    steps: int = 2
 
 
 class Heard:
@@ -81,18 +90,13 @@ def run(
     forward = Forward(model)
     optimizer = optimizer_of(model, 2 * epochs)
     return fit(
-        model,
-        optimizer,
-        make_step(model, optimizer),
-        feed,
-        2,
-        lambda: forward(PIXELS) + np.float32(spoil),
-        LABELS,
-        score,
+        Learner(model, optimizer, make_step(model, optimizer)),
+        TwoBatches(feed),
+        Validation(lambda: forward(PIXELS) + np.float32(spoil), LABELS, score),
         Course(Plan(epochs, RATES), patience, deadline),
         Checkpoints(folder),
-        log or Heard(),
         Silent(),
+        log=log or Heard(),
     )
 
 

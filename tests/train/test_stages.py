@@ -9,8 +9,7 @@ from retrain.model.backbones import backbone_named
 from retrain.model.build import add_head, build_backbone
 from retrain.model.predict import Forward
 from retrain.model.weights import Weights
-from retrain.train.labelled import Labelled
-from retrain.train.stages import Tuning
+from retrain.train.stages import Task, Tuning
 
 BACKBONE = backbone_named("mobilenetv2_035")
 
@@ -21,8 +20,9 @@ def test_with_weights_it_starts_from_what_they_make_of_the_head() -> None:
     width = network.output_shape[-1]
     start = add_head(network, np.ones((width, 2), np.float32), np.zeros(2, np.float32))
     weights = np.array([0.5, 4.0])
-    nothing = Labelled([], np.zeros((0, width), np.float32), np.zeros(0, np.int64))
-    tuning = Tuning(start, BACKBONE, nothing, PixelRules(32, "squash"), TrainConfig(), weights)
+    rules = PixelRules(32, "squash")
+    task = Task(network, BACKBONE, rules, {}, ("often", "rare"), TrainConfig())
+    tuning = Tuning(task, start, weights)
     pixels = np.full((1, 32, 32, 3), 90, np.uint8)
     gained = Forward(tuning.copy())(pixels) - Forward(start)(pixels)
     # A category that weighs twice as much seems to come twice as often.

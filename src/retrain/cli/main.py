@@ -80,12 +80,20 @@ def _tell_error(error: Exception, debug: bool) -> int:
     if isinstance(error, click.ClickException):
         return _tell(_usage(error), EXIT_USAGE, debug)
     if isinstance(error, RetrainError):
-        return _tell(str(error), error.exit_code, debug)
+        return _tell(f"{error}{_option_for(error.setting)}", error.exit_code, debug)
     if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     bug = f"A bug, please report it: {type(error).__name__}: {error} (--debug shows more)"
     return _tell(bug, EXIT_BUG, debug)
+
+
+def _option_for(setting: str) -> str:
+    """Name the option that is a setting on this command line, as a sentence; "" without one."""
+    named = next((word for word in sys.argv[1:] if word in app.commands), "")
+    flag = f"--{setting.replace('_', '-')}"
+    options = app.commands[named].params if setting and named else ()
+    return f" See {flag}." if any(flag in option.opts for option in options) else ""
 
 
 def _run_command() -> None:

@@ -9,6 +9,7 @@ from retrain.errors import DataError
 
 Side = Literal["train", "validation", "test"]
 SIDES: tuple[Side, ...] = ("train", "validation", "test")
+HELD_OUT: tuple[Side, ...] = ("validation", "test")  # what no model learns from
 
 
 @dataclass(frozen=True)

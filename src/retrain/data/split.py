@@ -22,7 +22,7 @@ GROUP_MARK = "_nohash_"
 
 
 def group_pattern(expression: str) -> re.Pattern[str]:
-    """Compile a --group-by expression.
+    """Compile the expression that tells groups by their paths.
 
     Raises:
         UsageError: it is no regular expression.
@@ -31,7 +31,8 @@ def group_pattern(expression: str) -> re.Pattern[str]:
         return re.compile(expression)
     except re.error as error:
         raise UsageError(
-            f"--group-by must be a regular expression. Received: {expression!r} ({error})."
+            f"Groups are found by a regular expression. Received: {expression!r} ({error}).",
+            setting="group_by",
         ) from error
 
 

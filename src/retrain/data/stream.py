@@ -24,6 +24,32 @@ def cores() -> int:
         return os.cpu_count() or 1
 
 
+def evenly(items: Sequence[T], most: int) -> list[T]:
+    """Return at most so many items, spread over all, so that every category has its share.
+
+    >>> evenly("abcdefg", 3)
+    ['a', 'd', 'g']
+    """
+    if len(items) <= most:
+        return list(items)
+    return [items[int(i)] for i in np.linspace(0, len(items) - 1, most)]
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of `size`; the last one may be shorter.
+
+    `itertools.batched` does the same from Python 3.12 on.
+    """
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
 def ordered(
     function: Callable[[T], R], items: Iterable[T], ahead: int, threads: int | None = None
 ) -> Iterator[R]:
@@ -71,11 +97,5 @@ def pixel_batches(
                 f"A picture changed while it was in use: {paths[index]}: {error}. Start again."
             ) from error
 
-    gathered: list[Pixels] = []
-    for one in ordered(pixels, range(len(paths)), ahead=batch):
-        gathered.append(one)
-        if len(gathered) == batch:
-            yield np.stack(gathered)
-            gathered = []
-    if gathered:
-        yield np.stack(gathered)
+    for some in batched(ordered(pixels, range(len(paths)), ahead=batch), batch):
+        yield np.stack(some)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from retrain.data.images import BadPicture, read_bytes
 from retrain.data.sources import visible_files
+from retrain.files import read_csv
 from retrain.progress import Reporter
-from retrain.workspace import SPLIT, read_csv
+from retrain.workspace import SPLIT
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 

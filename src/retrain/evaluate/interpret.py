@@ -124,7 +124,7 @@ class Interpreter:
         return (
             "Guided backpropagation needs a network whose only nonlinearity is ReLU: it keeps back "
             f"what a ReLU would. Received: one with {', '.join(sorted(others))}. "
-            "Take --method saliency."
+            "Choose the method saliency instead."
         )
 
 
@@ -203,6 +203,7 @@ def _known(name: str, names: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, names, 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise UsageError(
-        f"--layer must be a layer with feature maps.{hint} Received: {name!r}. "
-        f"There are: {', '.join(names)}."
+        f"The layer must be one with feature maps.{hint} Received: {name!r}. "
+        f"There are: {', '.join(names)}.",
+        setting="layer",
     )

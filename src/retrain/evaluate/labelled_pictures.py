@@ -16,10 +16,11 @@ from retrain.data.sources import open_data
 from retrain.data.stream import ordered
 from retrain.errors import DataError, RetrainError
 from retrain.evaluate.found_again import SplitRow, content_of, digest, find_again, split_rows
+from retrain.files import read_csv
 from retrain.infer.engine import Lanes
 from retrain.infer.guess import guess
 from retrain.progress import Reporter, counted
-from retrain.workspace import SPLIT, data_of, read_csv
+from retrain.workspace import SPLIT, data_of
 
 AHEAD = 64  # files in flight while they are compared
 

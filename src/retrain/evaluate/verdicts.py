@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.errors import BundleError
-from retrain.workspace import ENCODE_ERRORS, write_csv
+from retrain.files import ENCODE_ERRORS, write_csv
 
 PREDICTIONS = "predictions.csv"
 _HEADER = ("path", "side", "category", "guess", "score", "score_of_category", "loss")

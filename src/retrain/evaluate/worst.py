@@ -7,8 +7,8 @@ from pathlib import Path
 
 from retrain.data.images import BadPicture, PixelRules, Pixels, read_bytes, read_pixels
 from retrain.evaluate.verdicts import Verdict
+from retrain.files import atomic_writer
 from retrain.plots import draw_sheet, shortened
-from retrain.workspace import atomic_writer
 
 TOP_LOSSES = "top-losses.png"
 _COLUMNS, _ROWS = 6, 4

@@ -12,8 +12,8 @@ from PIL import Image
 
 from retrain.data.images import PixelRules, Pixels, decode, read_bytes, read_pixels
 from retrain.data.stream import pixel_batches
-from retrain.metrics import softmax
-from retrain.model.predict import BATCH, Forward
+from retrain.model.classifier import Classifier
+from retrain.model.predict import BATCH
 
 Array = NDArray[np.float32]
 RunPixels = Callable[[Pixels], Array]
@@ -28,20 +28,16 @@ LONGEST_SIDE = 1024  # of the re-encoded files
 
 
 def check_parity(
-    forward: Forward,
-    temperature: float,
+    classifier: Classifier,
     paths: Sequence[Path],
-    rules: PixelRules,
     pixel_runs: Mapping[str, RunPixels],
     run_files: RunFiles,
 ) -> dict[str, Any]:
     """Run the exports beside the Keras model.
 
     Args:
-        forward: of the Keras model, uint8 pixels to logits.
-        temperature: the exports divide logits by it.
+        classifier: the Keras model that was exported.
         paths: pictures to compare on; each is also re-encoded into one of FILE_FORMATS, in turn.
-        rules: size and fit.
         pixel_runs: name of an export -> uint8 [n, h, w, 3] to probabilities [n, k]. The largest
             difference counts.
         run_files: files' contents to probabilities [n, k]. The median difference counts.
@@ -50,21 +46,17 @@ def check_parity(
         JSON values: per export `pictures`, `max_difference`, `median_difference`,
         `disagreements`, `passed`; and `passed` for all.
     """
-
-    def reference(pixels: Pixels) -> Array:
-        return softmax(forward(pixels), temperature)
-
     expected: list[Array] = []
     answers: dict[str, list[Array]] = {name: [] for name in pixel_runs}
-    for pixels in pixel_batches(paths, rules, BATCH):
-        expected.append(reference(pixels))
+    for pixels in pixel_batches(paths, classifier.rules, BATCH):
+        expected.append(classifier.probabilities(pixels))
         for name, run in pixel_runs.items():
             answers[name].append(run(pixels))
     findings = {
         name: compare(expected, answer, np.max, PIXEL_TOLERANCE, PIXEL_MARGIN)
         for name, answer in answers.items()
     }
-    findings["image_bytes"] = _check_files(reference, paths, rules, run_files)
+    findings["image_bytes"] = _check_files(classifier, paths, run_files)
     return {**findings, "passed": all(finding["passed"] for finding in findings.values())}
 
 
@@ -106,8 +98,9 @@ def _finite(value: float) -> float | None:
 
 
 def _check_files(
-    reference: RunPixels, paths: Sequence[Path], rules: PixelRules, run_files: RunFiles
+    classifier: Classifier, paths: Sequence[Path], run_files: RunFiles
 ) -> dict[str, Any]:
+    rules = classifier.rules
     expected, answers = [], []
     for start in range(0, len(paths), BATCH):
         contents = [
@@ -115,7 +108,7 @@ def _check_files(
             for i, path in enumerate(paths[start : start + BATCH])
         ]
         pixels = np.stack([read_pixels(content, rules) for content in contents])
-        expected.append(reference(pixels))
+        expected.append(classifier.probabilities(pixels))
         answers.append(run_files(contents))
     return compare(expected, answers, np.median, FILE_TOLERANCE, FILE_MARGIN)
 

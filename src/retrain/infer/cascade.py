@@ -12,7 +12,7 @@ from retrain.data.images import Pixels
 from retrain.errors import BundleError
 from retrain.infer.engine import Answer, Engine
 from retrain.infer.litert import signature_runner
-from retrain.metrics import margins
+from retrain.metrics import margins, softmax
 
 Array = NDArray[np.float32]
 
@@ -78,8 +78,7 @@ class Cascade:
         """Answer for uint8 [n, size, size, 3]."""
         features = self._quantised.features(pixels)
         logits = self._quantised.logits(features)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities = powers / powers.sum(axis=1, keepdims=True)
+        probabilities = softmax(logits)
         again = np.flatnonzero(margins(logits) < self._threshold)
         if len(again):
             answer = self._exact.run(pixels[again])

@@ -64,8 +64,9 @@ def open_on_cpu(bundle: Bundle, precision: GuessPrecision, threads: int) -> Engi
     cascade = bundle.manifest.cascade
     if precision == "int8" and cascade is None:
         raise BundleError(
-            f"{bundle.files.folder} holds no int8 model (it was trained with --no-int8, or by an "
-            "earlier version). Leave out --precision int8, or train again."
+            f"Guesses in int8 need an int8 model. Received: {bundle.files.folder}, which was "
+            "trained without one. Choose another precision, or train again.",
+            setting="precision",
         )
 
     def exact() -> Engine:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from retrain.errors import MachineError
-from retrain.workspace import atomic_writer, machine_errors
+from retrain.files import atomic_writer, machine_errors
 
 # What the file system of a copy says of that one copy: its name or its size.
 ABOUT_ONE_COPY = (errno.ENAMETOOLONG, errno.EFBIG, errno.EINVAL, errno.EILSEQ)

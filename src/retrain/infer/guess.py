@@ -3,18 +3,16 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain.data.images import BadPicture, PixelRules, Pixels, extension, read_bytes, read_pixels
-from retrain.data.stream import ordered
+from retrain.data.stream import batched, ordered
 from retrain.infer.engine import Engine, Lanes
 from retrain.infer.names import own_suffix
 from retrain.infer.stamp import Stamp, stamp_of
 
-T = TypeVar("T")
 Score = tuple[str, float]
 
 
@@ -68,7 +66,7 @@ def guess(
         return list(_guess_batch(engine, labels, batch))
 
     loaded = ordered(load, paths, 2 * threads + 2 * engine.batch, threads)
-    for guesses in ordered(answer, _batches(loaded, engine.batch), 2 * engine.lanes, engine.lanes):
+    for guesses in ordered(answer, batched(loaded, engine.batch), 2 * engine.lanes, engine.lanes):
         yield from guesses
 
 
@@ -83,17 +81,6 @@ def _open(path: Path, rules: PixelRules) -> _Loaded:
     except BadPicture as error:
         return Guess(path, error=str(error), stamp=stamp)
     return Guess(path, extension=own_suffix(path.name) or extension(content), stamp=stamp), pixels
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    batch: list[T] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _guess_batch(

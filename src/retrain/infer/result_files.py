@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrain.errors import MachineError, UsageError
+from retrain.files import ENCODE_ERRORS, atomic_writer, write_csv
 from retrain.infer.rows import COLUMNS, FIRST_COLUMNS, Row
-from retrain.workspace import ENCODE_ERRORS, atomic_writer, write_csv
 
 CSV_NAME, JSON_NAME = "results.csv", "results.json"
 Scores = dict[str, float]

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from retrain.errors import MachineError
+from retrain.files import machine_errors
 from retrain.infer.names import blind, name_and_number
 from retrain.infer.result_files import Scores, Table, read_results, write_results
 from retrain.infer.rows import Row
-from retrain.workspace import machine_errors
 
 DATABASE = ".results.sqlite"
 SCHEMA_VERSION = 2  # of the file; raised when its tables change

@@ -8,7 +8,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from retrain.data.images import Pixels
-from retrain.errors import BundleError
+from retrain.errors import BundleError, first_line
 from retrain.infer.engine import Answer
 
 
@@ -29,8 +29,9 @@ class SavedModel:
         try:
             self._signatures = tf.saved_model.load(str(folder)).signatures
         except Exception as error:  # TensorFlow raises many kinds for a file that it cannot read
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise BundleError(f"{folder} cannot be read ({reason}). Train again.") from error
+            raise BundleError(
+                f"{folder} cannot be read ({first_line(error)}). Train again."
+            ) from error
         pixels, features = self._signatures["pixels"], self._signatures["features"]
         # In one graph TensorFlow finds what the two have in common, and computes it once.
         self._both = tf.function(

@@ -18,10 +18,11 @@ from retrain.evaluate.labelled_pictures import (
 )
 from retrain.evaluate.verdicts import PREDICTIONS, Verdict, verdicts, write_predictions
 from retrain.evaluate.worst import TOP_LOSSES, draw_top_losses
+from retrain.files import machine_errors, output_folder
 from retrain.infer.choice import open_engine
 from retrain.metrics import Evaluation, evaluate, mcnemar
 from retrain.progress import Reporter
-from retrain.workspace import Workspace, machine_errors, output_folder
+from retrain.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.bundle import Bundle, open_bundle
+from retrain.bundle import open_bundle
 from retrain.config import ExplainMethod
 from retrain.data.images import BadPicture, Pixels, read_bytes, read_pixels
 from retrain.data.records import category_name
-from retrain.errors import BundleError, UsageError
+from retrain.errors import UsageError
 from retrain.evaluate.interpret import BY_PIXEL, Interpreter
-from retrain.metrics import softmax
-from retrain.model.predict import Forward
+from retrain.files import atomic_writer, machine_errors, output_folder
+from retrain.model.classifier import load_classifier
 from retrain.plots import draw_sheet, ember, overlay, relief
-from retrain.workspace import Workspace, atomic_writer, machine_errors, output_folder
+from retrain.workspace import Workspace
 
 FOLDER = "explained"
 LONGEST = 180  # bytes of a picture's name; file systems allow 255 for all
@@ -35,21 +34,6 @@ class Explanation:
     scores: dict[str, float]
     categories: tuple[str, ...]
     error: str | None = None
-
-
-def load_classifier(bundle: Bundle) -> keras.Model:
-    """Return a bundle's Keras model, uint8 pixels to float32 logits.
-
-    Raises:
-        BundleError: it cannot be read.
-    """
-    try:
-        return keras.models.load_model(bundle.files.keras, compile=False)
-    except Exception as error:  # Keras, h5py and zipfile raise many kinds
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BundleError(
-            f"{bundle.files.keras} cannot be read ({reason}). Train again."
-        ) from error
 
 
 def explain(
@@ -82,11 +66,10 @@ def explain(
         if name not in labels:
             raise UsageError(f"--category must be one of {', '.join(labels)}. Received: {name!r}.")
     folder = output_folder(output or workspace.root / FOLDER)
-    model = load_classifier(bundle)
-    interpreter = Interpreter(model, layer)
+    classifier = load_classifier(bundle)
+    interpreter = Interpreter(classifier.network, layer)
     if method.startswith("guided") and (reason := interpreter.refusal()):
         raise UsageError(reason)
-    forward = Forward(model)
     names: Counter[str] = Counter()
     for path in images:
         try:
@@ -94,7 +77,7 @@ def explain(
         except BadPicture as error:
             yield Explanation(path, None, {}, (), str(error))
             continue
-        probabilities = softmax(forward(pixels[np.newaxis]), bundle.manifest.temperature)[0]
+        probabilities = classifier.probabilities(pixels[np.newaxis])[0]
         best_first = np.argsort(-probabilities, kind="stable")
         scores = {labels[i]: float(probabilities[i]) for i in best_first}
         chosen = tuple(categories) or (labels[best_first[0]],)

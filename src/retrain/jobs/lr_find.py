@@ -5,14 +5,15 @@ from pathlib import Path
 
 from retrain.config import TrainConfig
 from retrain.features import seconds_per_picture
+from retrain.files import atomic_writer, machine_errors, output_file
 from retrain.jobs.start import start
 from retrain.model.build import add_head
 from retrain.plots import draw_sweep
 from retrain.progress import Reporter, duration
 from retrain.train.balance import category_weights
 from retrain.train.lr_finder import Sweep
-from retrain.train.stages import Tuning, train_head
-from retrain.workspace import Workspace, atomic_writer, machine_errors, output_file
+from retrain.train.stages import Task, Tuning, train_head
+from retrain.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,8 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
     train, count = parts["train"], len(data.categories)
     weights = category_weights(train.labels, count, config.balance)
     head, _ = train_head(train, parts["validation"], count, config.head, weights, report)
-    tuning = Tuning(
-        add_head(network, head.kernel, head.bias), opening.backbone, train, rules, config, weights
-    )
+    task = Task(network, opening.backbone, rules, parts, data.categories, config)
+    tuning = Tuning(task, add_head(network, head.kernel, head.bias), weights)
     cost = tuning.sweep_cost(seconds_per_picture(forward, rules.size))
     report.say(f"Sweep: about {duration(cost)}.")
     found = tuning.sweep(tuning.copy(), report)

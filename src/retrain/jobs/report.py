@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from retrain.bundle import Bundle, open_bundle
@@ -18,19 +17,11 @@ from retrain.evaluate.found_again import find_again, split_rows
 from retrain.evaluate.interpret import Interpreter
 from retrain.evaluate.report import TOP_LOSSES, Facts, render
 from retrain.evaluate.verdicts import PREDICTIONS, Verdict, read_predictions
-from retrain.jobs.explain import load_classifier
+from retrain.files import ENCODE_ERRORS, machine_errors, output_file, read_csv, write_text
+from retrain.model.classifier import Classifier, load_classifier
 from retrain.plots import overlay
 from retrain.progress import Reporter, counted
-from retrain.workspace import (
-    ENCODE_ERRORS,
-    SPLIT,
-    Workspace,
-    data_of,
-    machine_errors,
-    output_file,
-    read_csv,
-    write_text,
-)
+from retrain.workspace import SPLIT, Workspace, data_of
 
 REPORT, HISTORY_SVG = "report.html", "history.svg"
 _BATCH = 8  # pictures explained at a time
@@ -49,17 +40,19 @@ def rebuild_report(root: Path, output: Path | None, report: Reporter) -> Path:
     """
     bundle = open_bundle(Workspace(root.absolute()).published())
     path = output_file(output, bundle.files.folder / REPORT)
-    model = load_classifier(bundle) if bundle.files.keras.is_file() else None
-    write_report(bundle, model, path, report)
+    classifier = load_classifier(bundle) if bundle.files.keras.is_file() else None
+    write_report(bundle, classifier, path, report)
     return path
 
 
-def write_report(bundle: Bundle, model: keras.Model | None, path: Path, report: Reporter) -> None:
+def write_report(
+    bundle: Bundle, classifier: Classifier | None, path: Path, report: Reporter
+) -> None:
     """Write a run's report.
 
     Args:
         bundle: the run.
-        model: its Keras model, for heat maps; None: there are none.
+        classifier: its Keras model, for heat maps; None: there are none.
         path: the HTML file.
         report: shows progress, hears what is missing.
 
@@ -83,8 +76,8 @@ def write_report(bundle: Bundle, model: keras.Model | None, path: Path, report: 
         found, gone = _found_again(found, run, data, report)
         if gone:
             missing.append(f"{counted(gone, 'picture')} of this run: gone or replaced since.")
-    heat = dict(_heat(found[:TOP_LOSSES], bundle, model, report)) if model and data else {}
-    if model is None:
+    heat = dict(_heat(found[:TOP_LOSSES], classifier, report)) if classifier and data else {}
+    if classifier is None:
         missing.append("Heat maps: the run has no model.keras.")
     for sentence in missing:
         report.warn(f"Missing in the report: {sentence}")
@@ -137,17 +130,17 @@ def _found_again(
 
 
 def _heat(
-    found: list[Verdict], bundle: Bundle, model: keras.Model, report: Reporter
+    found: list[Verdict], classifier: Classifier, report: Reporter
 ) -> Iterator[tuple[str, tuple[Pixels, Pixels]]]:
     """Yield pictures as the network sees them, and with what spoke for the guess, by name."""
-    interpreter = Interpreter(model)
-    labels = bundle.manifest.labels
+    interpreter = Interpreter(classifier.network)
+    labels = classifier.categories
     with report.bar("heat maps", len(found)) as advance:
         for start in range(0, len(found), _BATCH):
             batch = []
             for verdict in found[start : start + _BATCH]:
                 try:
-                    batch.append((verdict, read_pixels(read_bytes(verdict.path), bundle.rules)))
+                    batch.append((verdict, read_pixels(read_bytes(verdict.path), classifier.rules)))
                 except BadPicture:
                     continue  # counted as gone
             if batch:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from retrain.config import TrainConfig
+from retrain.files import ENCODE_ERRORS, write_csv, write_json
 from retrain.jobs.training_data import TrainingData
 from retrain.model.backbones import Backbone
 from retrain.model.weights import Weights
 from retrain.progress import Reporter, counted
 from retrain.train.checkpoints import Checkpoints
-from retrain.workspace import ENCODE_ERRORS, SPLIT, Workspace, write_csv, write_json, write_split
+from retrain.workspace import SPLIT, Workspace, write_split
 
 CHECKPOINTS = "checkpoints"  # in a run, while it is not finished
 IDENTITY = "training.json"  # there: what a training must have in common with it to go on

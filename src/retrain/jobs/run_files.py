@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.data.images import PixelRules
-from retrain.data.records import SIDES, Side
+from retrain.data.records import HELD_OUT, Side
 from retrain.evaluate.verdicts import (
     PREDICTIONS,
     Verdict,
@@ -18,6 +18,7 @@ from retrain.evaluate.verdicts import (
     write_predictions,
 )
 from retrain.evaluate.worst import TOP_LOSSES, draw_top_losses
+from retrain.files import atomic_writer, write_csv, write_json, write_text
 from retrain.jobs.report import HISTORY_SVG
 from retrain.metrics import Evaluation, calibration_error, log_loss, softmax
 from retrain.plots import draw_history, save_png, svg
@@ -26,7 +27,6 @@ from retrain.train.checkpoints import EpochRow
 from retrain.train.labelled import Labelled
 from retrain.train.recipe import Learned
 from retrain.train.schedules import rate_share
-from retrain.workspace import atomic_writer, write_csv, write_json, write_text
 
 CURVE_POINTS = 200  # of the learning rate's curve
 
@@ -78,7 +78,7 @@ def judge_held_back(
     temperature = learned.calibration.temperature
     found = [
         verdict
-        for side in SIDES[1:]
+        for side in HELD_OUT
         for verdict in verdicts(
             [picture.name for picture in parts[side].pictures],
             [picture.path for picture in parts[side].pictures],

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from retrain.bundle import Manifest, open_bundle
 from retrain.errors import BundleError, ChecksFailed, DataError, UsageError
+from retrain.files import machine_errors
 from retrain.progress import Reporter
-from retrain.workspace import MANIFEST, Workspace, machine_errors, name_and_time
+from retrain.workspace import MANIFEST, Workspace, name_and_time
 
 
 @dataclass(frozen=True)

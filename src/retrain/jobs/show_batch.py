@@ -8,13 +8,14 @@ import numpy as np
 
 from retrain.config import TrainConfig
 from retrain.data.images import PixelRules, read_bytes, read_pixels
+from retrain.files import atomic_writer, machine_errors, output_file
 from retrain.jobs.training_data import read_training_data
 from retrain.model.backbones import input_size
 from retrain.model.weights import choose
 from retrain.plots import draw_sheet
 from retrain.progress import Reporter
 from retrain.train.augment import mixed, random_view, strength
-from retrain.workspace import Workspace, atomic_writer, machine_errors, output_file
+from retrain.workspace import Workspace
 
 PICTURES, EPOCHS = 6, 5  # rows of the sheet, and views in a row beside the picture as it is
 

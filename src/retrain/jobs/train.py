@@ -15,31 +15,33 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from retrain.bundle import Manifest, open_bundle
 from retrain.config import TrainConfig
-from retrain.data.records import SIDES, Side, Skipped
-from retrain.errors import ChecksFailed, MachineError, Terminated
+from retrain.data.records import HELD_OUT, Side, Skipped
+from retrain.errors import ChecksFailed, MachineError, Terminated, first_line
 from retrain.evaluate.advice import advice
 from retrain.evaluate.verdicts import Verdict
+from retrain.export.float32 import SECONDS as EXPORT_SECONDS
 from retrain.features import seconds_per_picture
-from retrain.jobs.exports import EXPORT_SECONDS, write_exports
+from retrain.files import write_json
+from retrain.jobs.exports import write_exports
 from retrain.jobs.report import REPORT, write_report
 from retrain.jobs.resume import CHECKPOINTS, begin, superseded
 from retrain.jobs.run_files import judge_held_back, write_results
 from retrain.jobs.skipped import NAMED
 from retrain.jobs.start import start
 from retrain.metrics import Evaluation, evaluate, softmax
+from retrain.model.classifier import Classifier
 from retrain.model.devices import dtype_policy_name, gpus
 from retrain.progress import Reporter
 from retrain.train.checkpoints import Checkpoints
 from retrain.train.logs import TensorBoard
 from retrain.train.recipe import learn
-from retrain.train.stages import Budget
+from retrain.train.stages import Budget, Task
 from retrain.version import VERSION
-from retrain.workspace import Workspace, write_json
+from retrain.workspace import Workspace
 
 NEARLY_FULL = 1 << 20  # bytes left on a disk that counts as full
 
@@ -105,36 +107,23 @@ def train(
             parts = data.by_side(features)
             budget = Budget(seconds_per_picture(forward, rules.size), _deadline(begun, config, gpu))
             log = TensorBoard(run / "logs", data.categories, parts["validation"].labels)
-            learned = learn(
-                network,
-                backbone,
-                rules,
-                parts,
-                data.categories,
-                config,
-                budget,
-                checkpoints,
-                log,
-                report,
-            )
+            task = Task(network, backbone, rules, parts, data.categories, config)
+            learned = learn(task, budget, checkpoints, report, log=log)
             temperature = learned.calibration.temperature
             evaluations = {
                 side: evaluate(
                     softmax(learned.logits[side], temperature), parts[side].labels, data.categories
                 )
-                for side in SIDES[1:]
+                for side in HELD_OUT
             }
             exports = write_exports(
-                learned.model,
-                learned.forward,
-                temperature,
+                learned.classifier,
                 data,
                 features if learned.stage == "head" else None,
-                rules,
                 run,
-                budget.seconds_per_picture,
-                config.int8,
                 report,
+                seconds_per_picture=budget.seconds_per_picture,
+                int8=config.int8,
             )
             manifest = Manifest(
                 run=run.name,
@@ -166,7 +155,7 @@ def train(
         _publish(workspace, run, exports.checks)
         for other in needless:
             shutil.rmtree(other, ignore_errors=True)
-        interruption = _report(run, learned.model, report)
+        interruption = _report(run, learned.classifier, report)
     counts = Counter(p.category for p in parts["train"].pictures)
     return Trained(
         run,
@@ -206,16 +195,15 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _report(run: Path, model: keras.Model, report: Reporter) -> BaseException | None:
+def _report(run: Path, classifier: Classifier, report: Reporter) -> BaseException | None:
     """Write the report; without it a training is no less finished. Return an interruption."""
     try:
-        write_report(open_bundle(run), model, run / REPORT, report)
+        write_report(open_bundle(run), classifier, run / REPORT, report)
     except (KeyboardInterrupt, Terminated) as interruption:
         report.warn(f"No report: interrupted (retrain report {run} writes it)")
         return interruption
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        report.warn(f"No report: {reason} (retrain report {run} writes it)")
+        report.warn(f"No report: {first_line(error)} (retrain report {run} writes it)")
     return None
 
 

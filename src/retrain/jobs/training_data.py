@@ -1,8 +1,7 @@
 """The pictures of a training: found, decoded, split, and what is odd about them said."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from retrain.data.records import SIDES, Picture, Side, Skipped
 from retrain.data.sources import open_data
 from retrain.data.split import assign, group_pattern
 from retrain.errors import DataError
+from retrain.files import lines_digest
 from retrain.jobs.skipped import tell_skipped
 from retrain.progress import Reporter, counted
 from retrain.train.labelled import Labelled
@@ -53,16 +53,11 @@ class TrainingData:
     def fingerprint(self) -> str:
         """Return a sha256 of names, categories and contents, hex."""
         lines = [f"{p.name}\t{p.category}\t{p.sha256}" for p in self.pictures]
-        return _digest(lines)
+        return lines_digest(lines)
 
     def split_fingerprint(self) -> str:
         """Return a sha256 of the pictures' groups and sides, hex."""
-        return _digest([f"{p.name}\t{p.key}\t{self.sides[p.key]}" for p in self.pictures])
-
-
-def _digest(lines: Iterable[str]) -> str:
-    text = "\n".join(sorted(lines)).encode(errors="surrogateescape")
-    return hashlib.sha256(text).hexdigest()
+        return lines_digest([f"{p.name}\t{p.key}\t{self.sides[p.key]}" for p in self.pictures])
 
 
 def read_training_data(

@@ -186,7 +186,10 @@ def backbone_named(name: str) -> Backbone:
     for backbone in BACKBONES:
         if backbone.name == name:
             return backbone
-    raise UsageError(f"--backbone must be auto or one of {', '.join(NAMES)}. Received: {name!r}.")
+    raise UsageError(
+        f"The backbone must be auto or one of {', '.join(NAMES)}. Received: {name!r}.",
+        setting="backbone",
+    )
 
 
 def input_size(backbone: Backbone, size: int | None) -> int:
@@ -199,6 +202,8 @@ def input_size(backbone: Backbone, size: int | None) -> int:
         return backbone.size
     if not backbone.min_size <= size <= 1024:
         raise UsageError(
-            f"--size for {backbone.name} must be {backbone.min_size} to 1024. Received: {size}."
+            f"The input size of {backbone.name} must be {backbone.min_size} to 1024 pixels. "
+            f"Received: {size}.",
+            setting="size",
         )
     return size

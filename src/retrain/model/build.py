@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.errors import WeightsError
+from retrain.errors import WeightsError, first_line
 from retrain.model import efficientnet_lite
 from retrain.model.backbones import Backbone, Scaling
 from retrain.model.checkpoint import read_checkpoint
@@ -86,10 +86,10 @@ def _load(network: keras.Model, backbone: Backbone, weights: Weights) -> None:
     try:
         network.load_weights(weights.path)
     except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(
-            f"{weights.path} does not fit {backbone.name}, or is damaged: {reason}. "
-            "Delete it or name another with --weights."
+            f"{weights.path} does not fit {backbone.name}, or is damaged: {first_line(error)}. "
+            "Delete the file, or name another.",
+            setting="weights",
         ) from error
 
 

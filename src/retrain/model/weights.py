@@ -1,6 +1,5 @@
 """Pretrained weights: found, verified, fetched. TensorFlow is loaded only to download."""
 
-import hashlib
 import importlib.util
 import os
 import socket
@@ -11,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain.errors import WeightsError
+from retrain.errors import WeightsError, first_line
+from retrain.files import file_digest
 from retrain.model.backbones import BACKBONES, Backbone, backbone_named
 
 NETWORK_PATIENCE = 8.0  # seconds until the network counts as out of reach
@@ -40,15 +40,15 @@ def choose(name: str, weights: str, gpu: bool) -> tuple[Backbone, str]:
         gpu: whether TensorFlow sees one.
     """
     if name != "auto":
-        return backbone_named(name), "named by --backbone"
+        return backbone_named(name), "as you asked"
     large, small = backbone_named(GPU_DEFAULT), backbone_named(DEFAULT)
     if not gpu:
         return small, "no GPU: its ImageNet weights come with the installation and it is fast"
     if weights != "imagenet":
-        return large, "a GPU is there"
+        return large, "there is a GPU"
     if ready_file(large) or network_answers():
-        return large, "a GPU is there and its weights can be had"
-    return small, f"a GPU is there, but the weights of {large.name} are out of reach"
+        return large, "there is a GPU, and its weights are within reach"
+    return small, f"there is a GPU, but the weights of {large.name} are out of reach"
 
 
 def obtain(backbone: Backbone, wanted: str, say: Callable[[str], None]) -> Weights:
@@ -67,11 +67,14 @@ def obtain(backbone: Backbone, wanted: str, say: Callable[[str], None]) -> Weigh
     if wanted != "imagenet":
         path = Path(wanted).expanduser()
         if not path.is_file():
-            raise WeightsError(f"--weights must be imagenet, none or a file. Received: {wanted!r}.")
-        return Weights(str(path), path, _digest(path, "sha256"))
+            raise WeightsError(
+                f"Weights must be imagenet, none or a file. Received: {wanted!r}.",
+                setting="weights",
+            )
+        return Weights(str(path), path, file_digest(path))
     path = ready_file(backbone) or _download(backbone, say)
     _verify(backbone, path)
-    return Weights("imagenet", path, _digest(path, "sha256"))
+    return Weights("imagenet", path, file_digest(path))
 
 
 def ready_file(backbone: Backbone) -> Path | None:
@@ -135,7 +138,7 @@ def _download(backbone: Backbone, say: Callable[[str], None]) -> Path:
     try:
         builder(include_top=False, weights="imagenet", **backbone.arguments)
     except Exception as error:  # Keras raises plain Exception for a failed download
-        raise _out_of_reach(backbone, str(error).splitlines()[0]) from error
+        raise _out_of_reach(backbone, first_line(error)) from error
     finally:
         socket.setdefaulttimeout(patience)
     path = ready_file(backbone)
@@ -148,8 +151,8 @@ def _out_of_reach(backbone: Backbone, why: str) -> WeightsError:
     place = f"the Python package {backbone.package}" if backbone.package else str(cache_folder())
     host = "" if backbone.package else f" and {DOWNLOAD_HOST}"
     return WeightsError(
-        f"ImageNet weights of {backbone.name} cannot be had: {backbone.weights_file} was looked "
-        f"for in {place}{host} ({why}). Ready here: {', '.join(ready_names()) or 'none'}."
+        f"The ImageNet weights of {backbone.name} are out of reach: {backbone.weights_file} was "
+        f"looked for in {place}{host} ({why}). Ready here: {', '.join(ready_names()) or 'none'}."
     )
 
 
@@ -157,14 +160,9 @@ def _verify(backbone: Backbone, path: Path) -> None:
     if backbone.digest is None:
         return
     algorithm, expected = backbone.digest.split(":")
-    found = _digest(path, algorithm)
+    found = file_digest(path, algorithm)
     if found != expected:
         raise WeightsError(
             f"{path} is damaged: {algorithm} must be {expected}. Received: {found}. "
             "Delete the file and start again."
         )
-
-
-def _digest(path: Path, algorithm: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from retrain.errors import MachineError
-from retrain.workspace import atomic_writer
+from retrain.files import atomic_writer
 
 UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
@@ -137,7 +137,8 @@ def _assign(path: Path, variables: Mapping[str, list[keras.Variable]]) -> None:
                     variable.assign(values[f"{kind}/{i}"])
     except UNREADABLE as error:
         raise MachineError(
-            f"The checkpoint {path} is damaged ({error}). Start over with --fresh."
+            f"The checkpoint {path} is damaged ({error}). Start a fresh training.",
+            setting="fresh",
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -12,22 +12,50 @@ from numpy.typing import NDArray
 
 from retrain.data.images import Pixels
 from retrain.metrics import error_rate, macro_f1, softmax
-from retrain.progress import Reporter
+from retrain.progress import Advance, Reporter
 from retrain.train.calibration import calibrated_loss
 from retrain.train.checkpoints import Checkpoints, EpochRow, Plan, Progress
 from retrain.train.optim import Step
+from retrain.train.pipeline import Sampler
 
 COLUMNS = ("epoch", "train loss", "valid loss", "error rate", "macro-F1", "learning rate", "time")
 
-Batches = Iterator[tuple[Pixels, NDArray[np.float32]]]
+
+@dataclass(frozen=True)
+class Learner:
+    """What learns.
+
+    model: uint8 pixels to logits.
+    optimizer: of the model's trainable variables.
+    step: one step of this optimizer on this model; returns the loss.
+    """
+
+    model: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    step: Step
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What an epoch is judged by.
+
+    predict: returns the current logits, float32 [n, k], on validation pictures.
+    labels: int [n], the true categories of these pictures.
+    score: turns an epoch's row into the number that chooses the best epoch; less is better.
+    """
+
+    predict: Callable[[], NDArray[np.float32]]
+    labels: NDArray[np.integer]
+    score: Callable[[EpochRow], float]
 
 
 @dataclass(frozen=True)
 class Course:
     """How long a fit may go on.
 
-    plan: its epochs. patience: epochs without a better score before stopping. deadline:
-    `time.monotonic()` that no further epoch may overrun, `math.inf` for none.
+    plan: its epochs and learning rates.
+    patience: the number of epochs without a better score after which it stops.
+    deadline: a time on `time.monotonic()` that no further epoch may overrun; `math.inf` for none.
     """
 
     plan: Plan
@@ -56,38 +84,29 @@ class Log(Protocol):
 
 
 def fit(
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    step: Step,
-    batches: Callable[[int], Batches],
-    steps: int,
-    validate: Callable[[], NDArray[np.float32]],
-    labels: NDArray[np.integer],
-    score: Callable[[EpochRow], float],
+    learner: Learner,
+    sampler: Sampler,
+    validation: Validation,
     course: Course,
     checkpoints: Checkpoints,
-    log: Log,
     report: Reporter,
+    *,
+    log: Log,
 ) -> Fitted:
     """Train a model and leave it with the weights of its best epoch.
 
     Where `checkpoints` hold the state of an interrupted fit, it goes on from there.
 
     Args:
-        model: uint8 pixels to logits.
-        optimizer: of its trainable variables.
-        step: one step of this optimiser on this model.
-        batches: gives the training batches of an epoch (from 1).
-        steps: batches in an epoch.
-        validate: gives the current logits [n, k] on validation data.
-        labels: int [n], the true categories there.
-        score: what an epoch is judged by; less is better.
-        course: how long it may go on.
+        learner: the model and its step.
+        sampler: gives the training batches.
+        validation: judges each epoch.
+        course: how long the fit may go on.
         checkpoints: where the state is kept.
-        log: hears of each step and epoch.
         report: shows bars and rows.
+        log: hears of each step and epoch.
     """
-    epochs = course.plan.epochs
+    model, optimizer = learner.model, learner.optimizer
     progress = checkpoints.load(model, optimizer)
     if progress is None:
         progress = Progress(course.plan, (), 0, math.inf)
@@ -95,43 +114,24 @@ def fit(
     row_out = report.table(COLUMNS)
     for row in progress.history:
         row_out(_cells(row))
-    while progress.epoch < epochs and not progress.stopped:
+    while progress.epoch < course.plan.epochs and not progress.stopped:
         if reason := _reason_to_stop(progress, course):
             progress = replace(progress, stopped=reason)
             break
         epoch, begun = progress.epoch + 1, time.monotonic()
-        losses, rates, counts = [], [], []
-        with report.bar(f"epoch {epoch}/{epochs}", steps) as advance:
-            for pixels, targets in batches(epoch):
-                rates.append(float(optimizer.learning_rate))
-                losses.append(float(step(pixels, targets)))
-                counts.append(len(targets))
-                if not math.isfinite(losses[-1]):
-                    break
-                log.batch((epoch - 1) * steps + len(losses), losses[-1], rates[-1], pixels)
-                advance(1)
-        logits = validate() if math.isfinite(losses[-1]) else None
-        if logits is None or not np.isfinite(logits).all():  # the last step may have spoilt it
-            reason = f"the loss was no longer a number in epoch {epoch}; try a lower --lr"
+        title = f"epoch {epoch}/{course.plan.epochs}"
+        with report.bar(title, sampler.steps) as advance:
+            trained = _train_epoch(learner, sampler, epoch, log, advance)
+        logits = validation.predict() if trained else None
+        # Only validation shows whether the last step spoilt the model.
+        if trained is None or logits is None or not np.isfinite(logits).all():
+            reason = f"the loss was no longer a number in epoch {epoch}; try lower learning rates"
             progress = replace(progress, stopped=reason)
             break
-        scores = softmax(logits)
-        row = EpochRow(
-            "fine_tune",
-            epoch,
-            None,
-            float(np.average(losses, weights=counts)),
-            calibrated_loss(logits, labels),
-            error_rate(scores, labels),
-            macro_f1(scores, labels),
-            max(rates),
-            time.monotonic() - begun,
-        )
+        row = _row(epoch, trained, logits, validation.labels, time.monotonic() - begun)
         row_out(_cells(row))
-        log.epoch(row, scores)
-        progress = replace(progress, history=(*progress.history, row))
-        if score(row) < progress.best_score:
-            progress = replace(progress, best_epoch=epoch, best_score=score(row))
+        log.epoch(row, softmax(logits))
+        progress = _with_row(progress, row, validation.score(row))
         checkpoints.save(progress, model, optimizer)
     if progress.stopped:  # a training that goes on must not go further
         checkpoints.save(progress, model, optimizer)
@@ -140,6 +140,55 @@ def fit(
         checkpoints.load_best(model)
         best = progress.history[progress.best_epoch - 1]
     return Fitted(best, course.plan, progress.history, progress.stopped)
+
+
+def _train_epoch(
+    learner: Learner, sampler: Sampler, epoch: int, log: Log, advance: Advance
+) -> tuple[float, float] | None:
+    """Take all steps of an epoch.
+
+    Returns:
+        The mean loss a picture and the highest learning rate; None if a loss was no number.
+    """
+    losses, rates, counts = [], [], []
+    for pixels, targets in sampler.batches(epoch):
+        rates.append(float(learner.optimizer.learning_rate))
+        losses.append(float(learner.step(pixels, targets)))
+        counts.append(len(targets))
+        if not math.isfinite(losses[-1]):
+            return None
+        step = (epoch - 1) * sampler.steps + len(losses)
+        log.batch(step, losses[-1], rates[-1], pixels)
+        advance(1)
+    return float(np.average(losses, weights=counts)), max(rates)
+
+
+def _row(
+    epoch: int,
+    trained: tuple[float, float],
+    logits: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    seconds: float,
+) -> EpochRow:
+    scores = softmax(logits)
+    return EpochRow(
+        stage="fine_tune",
+        epoch=epoch,
+        penalty=None,
+        train_loss=trained[0],
+        valid_loss=calibrated_loss(logits, labels),
+        error_rate=error_rate(scores, labels),
+        macro_f1=macro_f1(scores, labels),
+        learning_rate=trained[1],
+        seconds=seconds,
+    )
+
+
+def _with_row(progress: Progress, row: EpochRow, score: float) -> Progress:
+    progress = replace(progress, history=(*progress.history, row))
+    if score < progress.best_score:
+        progress = replace(progress, best_epoch=row.epoch, best_score=score)
+    return progress
 
 
 def _reason_to_stop(progress: Progress, course: Course) -> str | None:

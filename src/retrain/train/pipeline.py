@@ -1,6 +1,9 @@
-"""Training pictures, shuffled and augmented, epoch by epoch."""
+"""The sampler of fine-tuning: which pictures a step is shown, in which order, and how varied."""
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,42 +14,64 @@ from retrain.data.records import Picture
 from retrain.data.stream import pixel_batches
 from retrain.train.augment import mixed, random_view, strength
 
+Batches = Iterator[tuple[Pixels, NDArray[np.float32]]]
 
-def training_batches(
-    pictures: Sequence[Picture],
-    labels: NDArray[np.integer],
-    categories: int,
-    rules: PixelRules,
-    batch: int,
-    config: AugmentConfig,
-    seed: int,
-    epoch: int,
-) -> Iterator[tuple[Pixels, NDArray[np.float32]]]:
-    """Yield each picture once, as (uint8 [b, size, size, 3], float32 [b, k]).
 
-    Order and views depend on (seed, epoch) alone.
+class Sampler(Protocol):
+    """Gives a fit its training batches; several machines would each have one of their own."""
 
-    Args:
-        pictures: all of an epoch.
-        labels: int [n].
-        categories: k.
-        rules: size and fit.
-        batch: pictures in a batch; the last one may be smaller.
-        config: how views vary.
-        seed: of the training.
-        epoch: from 1.
+    @property
+    def steps(self) -> int:
+        """The number of batches in an epoch."""
+
+    def batches(self, epoch: int) -> Batches:
+        """Yield the batches of an epoch (from 1), as (uint8 [b, size, size, 3], float32 [b, k])."""
+
+
+@dataclass(frozen=True)
+class RandomViews:
+    """A Sampler that shows each picture once an epoch, in random order, as a random view.
+
+    Order and views depend on (seed, epoch, picture) alone, never on what was drawn before.
+
+    pictures: all of an epoch.
+    labels: int [n], the index of each picture's category.
+    categories: k, the number of categories.
+    rules: how pictures become pixels.
+    batch: the number of pictures in a batch; the last batch may be smaller.
+    augment: how far views vary.
+    seed: of the training.
     """
-    how = strength(config)
-    rng = np.random.default_rng((seed, epoch))
-    order = rng.permutation(len(pictures))
 
-    def view(index: int, content: bytes) -> Pixels:
-        return random_view(content, rules, how, seed, epoch, pictures[order[index]].sha256)
+    pictures: Sequence[Picture]
+    labels: NDArray[np.integer]
+    categories: int
+    rules: PixelRules
+    batch: int
+    augment: AugmentConfig
+    seed: int
 
-    done = 0
-    for pixels in pixel_batches([pictures[i].path for i in order], rules, batch, view):
-        wanted = np.eye(categories, dtype=np.float32)[labels[order[done : done + len(pixels)]]]
-        done += len(pixels)
-        if rng.random() < how.mix:
-            pixels, wanted = mixed(pixels, wanted, rng)
-        yield pixels, wanted
+    @property
+    def steps(self) -> int:
+        """The number of batches in an epoch."""
+        return math.ceil(len(self.pictures) / self.batch)
+
+    def batches(self, epoch: int) -> Batches:
+        """Yield the batches of an epoch (from 1), as (uint8 [b, size, size, 3], float32 [b, k])."""
+        how = strength(self.augment)
+        rng = np.random.default_rng((self.seed, epoch))
+        order = rng.permutation(len(self.pictures))
+
+        def view(index: int, content: bytes) -> Pixels:
+            sha256 = self.pictures[order[index]].sha256
+            return random_view(content, self.rules, how, self.seed, epoch, sha256)
+
+        targets = np.eye(self.categories, dtype=np.float32)
+        paths = [self.pictures[i].path for i in order]
+        done = 0
+        for pixels in pixel_batches(paths, self.rules, self.batch, view):
+            wanted = targets[self.labels[order[done : done + len(pixels)]]]
+            done += len(pixels)
+            if rng.random() < how.mix:
+                pixels, wanted = mixed(pixels, wanted, rng)
+            yield pixels, wanted

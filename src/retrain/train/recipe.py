@@ -2,19 +2,17 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.config import TrainConfig
-from retrain.data.images import PixelRules
-from retrain.data.records import SIDES, Side
+from retrain.data.records import HELD_OUT, Side
 from retrain.metrics import softmax
-from retrain.model.backbones import Backbone
 from retrain.model.build import add_head, copy_under, shift_bias
-from retrain.model.predict import Forward, predict_logits
+from retrain.model.classifier import Classifier
+from retrain.model.predict import predict_logits
 from retrain.progress import Reporter, counted
 from retrain.train.balance import category_weights, prior_shift
 from retrain.train.calibration import (
@@ -26,20 +24,23 @@ from retrain.train.checkpoints import Checkpoints, EpochRow, Plan
 from retrain.train.fit import Log
 from retrain.train.head import Head
 from retrain.train.labelled import Labelled
-from retrain.train.stages import Budget, Tuning, fine_tune, train_head
+from retrain.train.stages import Budget, Task, Tuning, fine_tune, train_head
 
 
 @dataclass(frozen=True)
 class Learned:
-    """The model that won, float32.
+    """The model that won.
 
-    forward: of this model. stage: "head" or "fine_tune". policy: it was trained under. logits:
-    float32 [n, k] on validation and test, before calibration. history: a row an epoch. plan: of
-    fine-tuning, None if there was none.
+    classifier: the model, float32, with its temperature.
+    stage: "head" or "fine_tune".
+    policy: the Keras dtype policy that it was trained under.
+    logits: float32 [n, k] of validation and test pictures, before calibration.
+    calibration: how the temperature was found.
+    history: a row for each penalty and each epoch.
+    plan: of fine-tuning; None if there was none.
     """
 
-    model: keras.Model
-    forward: Forward
+    classifier: Classifier
     stage: str
     policy: str
     logits: Mapping[Side, NDArray[np.float32]]
@@ -49,73 +50,89 @@ class Learned:
 
 
 def learn(
-    network: keras.Model,
-    backbone: Backbone,
-    rules: PixelRules,
-    parts: Mapping[Side, Labelled],
-    categories: Sequence[str],
-    config: TrainConfig,
-    budget: Budget,
-    checkpoints: Checkpoints,
-    log: Log,
-    report: Reporter,
+    task: Task, budget: Budget, checkpoints: Checkpoints, report: Reporter, *, log: Log
 ) -> Learned:
     """Train the head, then fine-tune from it; return the tuned model if validation shows a gain.
 
     Args:
-        network: the frozen backbone, uint8 pixels to features.
-        backbone: its row of the table.
-        rules: size and fit.
-        parts: pictures, features and labels of each side.
-        categories: in the order of the outputs.
-        config: the recipe.
+        task: what is to be learned.
         budget: what fine-tuning may cost.
         checkpoints: of the run; an interrupted fine-tuning goes on from them.
-        log: hears of each step and epoch.
         report: hears what happens.
+        log: hears of each step and epoch.
     """
-    train, valid = parts["train"], parts["validation"]
-    weights = category_weights(train.labels, len(categories), config.balance)
+    train, valid = task.parts["train"], task.parts["validation"]
+    weights = category_weights(train.labels, len(task.categories), task.config.balance)
     if weights is not None:
-        _tell_weights(train.labels, categories, weights, report)
-    head, history = train_head(train, valid, len(categories), config.head, weights, report)
+        _tell_weights(train.labels, task.categories, weights, report)
+    # The head: a convex problem on cached features.
+    head, history = train_head(
+        train, valid, len(task.categories), task.config.head, weights, report
+    )
     for row in history:
         chosen = row.penalty == head.penalty
         log.epoch(row, softmax(head.logits(valid.features)) if chosen else None)
-    model = add_head(network, head.kernel, head.bias)
-    tuning = Tuning(model, backbone, train, rules, config, weights)
-    tuned = fine_tune(tuning, valid, head, budget, checkpoints, log, report)
+    start = add_head(task.network, head.kernel, head.bias)
+    # Fine-tuning from there, if there is anything to gain and time for it.
+    tuning = Tuning(task, start, weights)
+    tuned = fine_tune(tuning, head, budget, checkpoints, report, log=log)
     if tuned is None:
-        return _kept_head(model, head, parts, history, None)
-    tuned_model, fitted = tuned
+        return _kept_head(task, start, head, history)
+    model, fitted = tuned
     history = (*history, *fitted.history)
     if fitted.best is None:
         report.say("Kept: the head alone; fine-tuning finished no epoch.")
-        return _kept_head(model, head, parts, history, fitted.plan)
-    policy = tuned_model.dtype_policy.name
-    if policy != "float32":
-        tuned_model = copy_under("float32", tuned_model, backbone, rules.size)
-    shift_bias(tuned_model, -prior_shift(weights))
-    forward = Forward(tuned_model, constant=True)
+        return _kept_head(task, start, head, history, fitted.plan)
+    # The contest: both as they would be published.
+    contestant = _calibrated(_exportable(model, tuning), task, history, fitted.plan)
+    if not _wins(contestant, head, valid, report):
+        return _kept_head(task, start, head, history, fitted.plan)
+    return replace(contestant, policy=model.dtype_policy.name)
+
+
+def _exportable(model: keras.Model, tuning: Tuning) -> keras.Model:
+    """Return a fine-tuned model in float32, without the shift of weighted categories."""
+    task = tuning.task
+    if model.dtype_policy.name != "float32":
+        model = copy_under("float32", model, task.backbone, task.rules.size)
+    shift_bias(model, -prior_shift(tuning.weights))
+    return model
+
+
+def _calibrated(model: keras.Model, task: Task, history: Sequence[EpochRow], plan: Plan) -> Learned:
+    """Let a fine-tuned model judge the pictures held back, and fit its temperature to them."""
+    raw = Classifier(model, task.rules, task.categories)
     logits: dict[Side, NDArray[np.float32]] = {
-        side: predict_logits(forward, [p.path for p in parts[side].pictures], rules)
-        for side in SIDES[1:]
+        side: predict_logits(raw.forward, [p.path for p in task.parts[side].pictures], task.rules)
+        for side in HELD_OUT
     }
-    temperature = fit_temperature(logits["validation"], valid.labels)
-    new = losses(logits["validation"], valid.labels, temperature)
+    labels = task.parts["validation"].labels
+    temperature = fit_temperature(logits["validation"], labels)
+    return Learned(
+        classifier=raw.at_temperature(temperature),
+        stage="fine_tune",
+        policy="float32",
+        logits=logits,
+        calibration=Calibration(temperature, "validation", len(labels)),
+        history=history,
+        plan=plan,
+    )
+
+
+def _wins(tuned: Learned, head: Head, valid: Labelled, report: Reporter) -> bool:
+    """Tell whether a fine-tuned model beats the head on validation pictures, and say so."""
+    new = losses(tuned.logits["validation"], valid.labels, tuned.calibration.temperature)
     old = losses(head.logits(valid.features), valid.labels, head.calibration.temperature)
     both = f"validation loss {new.mean():.4f} against the head's {old.mean():.4f}"
-    if not is_better(new, old):
+    better = is_better(new, old)
+    if better:
+        report.say(f"Kept: the fine-tuned model, {both}.")
+    else:
         report.say(
             f"Kept: the head alone; fine-tuning's {both}, no gain beyond what chance does on "
             f"{counted(len(valid.labels), 'picture')}."
         )
-        return _kept_head(model, head, parts, history, fitted.plan)
-    report.say(f"Kept: the fine-tuned model, {both}.")
-    calibration = Calibration(temperature, "validation", len(valid.labels))
-    return Learned(
-        tuned_model, forward, "fine_tune", policy, logits, calibration, history, fitted.plan
-    )
+    return better
 
 
 def is_better(new: NDArray[np.floating], old: NDArray[np.floating]) -> bool:
@@ -132,15 +149,20 @@ def is_better(new: NDArray[np.floating], old: NDArray[np.floating]) -> bool:
 
 
 def _kept_head(
+    task: Task,
     model: keras.Model,
     head: Head,
-    parts: Mapping[Side, Labelled],
     history: Sequence[EpochRow],
-    plan: Plan | None,
+    plan: Plan | None = None,
 ) -> Learned:
-    logits = {side: head.logits(parts[side].features) for side in SIDES[1:]}
     return Learned(
-        model, Forward(model), "head", "float32", logits, head.calibration, history, plan
+        classifier=Classifier(model, task.rules, task.categories, head.calibration.temperature),
+        stage="head",
+        policy="float32",
+        logits={side: head.logits(task.parts[side].features) for side in HELD_OUT},
+        calibration=head.calibration,
+        history=history,
+        plan=plan,
     )
 
 
@@ -155,5 +177,5 @@ def _tell_weights(
     report.say(
         f"Balance: {categories[most]!r} has {counted(int(counts[most]), 'picture')} to learn from, "
         f"{categories[least]!r} {counts[least]}; each counts {weights[most]:.2g} and "
-        f"{weights[least]:.2g} times (--balance never: all the same)."
+        f"{weights[least]:.2g} times."
     )

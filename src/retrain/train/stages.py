@@ -7,14 +7,17 @@ training both at once (Kumar et al. 2022, https://arxiv.org/abs/2202.10054).
 import itertools
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
 import numpy as np
+from keras.optimizers.schedules import LearningRateSchedule
 from numpy.typing import NDArray
 
 from retrain.config import FineTuneConfig, HeadConfig, TrainConfig
 from retrain.data.images import PixelRules
+from retrain.data.records import Side
 from retrain.model.backbones import Backbone
 from retrain.model.build import copy_under, free_last_groups, shift_bias
 from retrain.model.devices import dtype_policy_name
@@ -22,19 +25,39 @@ from retrain.model.predict import Forward, predict_logits
 from retrain.progress import Reporter, counted, duration
 from retrain.train.balance import prior_shift
 from retrain.train.checkpoints import Checkpoints, EpochRow, Plan
-from retrain.train.fit import Batches, Course, Fitted, Log, fit
+from retrain.train.fit import Course, Fitted, Learner, Log, Validation, fit
 from retrain.train.head import Head, best_head, fit_head
 from retrain.train.labelled import Labelled
 from retrain.train.lr_finder import STEPS as SWEEP_STEPS
 from retrain.train.lr_finder import Sweep, rising_rate, sweep
 from retrain.train.optim import make_optimizer, make_step
-from retrain.train.pipeline import training_batches
+from retrain.train.pipeline import RandomViews
 
 # Per picture, feature and category, for all penalties; measured on two cores.
 SECONDS_PER_HEAD_WORK = 6e-7
 SWEEP_SHARE = 0.1  # of the time left that a sweep for the learning rate may cost
 CERTAIN = 0.8  # of the time left that epochs are planned for: a cycle cut short is worth little
 TRAINING_COST = 3.0  # a training step against a forward pass; backward costs about twice forward
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learned, from what, and how.
+
+    network: the frozen backbone, uint8 pixels to features.
+    backbone: its row of the table.
+    rules: how pictures become pixels.
+    parts: pictures, features and labels of each side.
+    categories: their names, in the order of the model's outputs.
+    config: the recipe, and the seed.
+    """
+
+    network: keras.Model
+    backbone: Backbone
+    rules: PixelRules
+    parts: Mapping[Side, Labelled]
+    categories: tuple[str, ...]
+    config: TrainConfig
 
 
 @dataclass(frozen=True)
@@ -103,43 +126,62 @@ def train_head(
 class Tuning:
     """What fine-tuning works on.
 
-    start: backbone with its fitted head, float32; it is not changed. backbone: its row of the
-    table. train: pictures to learn from. rules: size and fit. config: the recipe, and the seed that
-    decides order and views. weights: of a picture by its category, float [k]; None for all the
-    same.
+    task: what is to be learned.
+    start: the backbone with its fitted head, float32; it is not changed.
+    weights: how much a picture counts, by its category, float [k]; None if all count the same.
     """
 
+    task: Task
     start: keras.Model
-    backbone: Backbone
-    train: Labelled
-    rules: PixelRules
-    config: TrainConfig
     weights: NDArray[np.float64] | None
+
+    @property
+    def recipe(self) -> FineTuneConfig:
+        """The settings of fine-tuning."""
+        return self.task.config.fine_tune
 
     def copy(self) -> keras.Model:
         """Return a copy of `start` to train under the configured precision, and under weights."""
-        policy = dtype_policy_name(self.config.precision)
-        model = copy_under(policy, self.start, self.backbone, self.rules.size)
+        task = self.task
+        policy = dtype_policy_name(task.config.precision)
+        model = copy_under(policy, self.start, task.backbone, task.rules.size)
         shift_bias(model, prior_shift(self.weights))
-        free_last_groups(model, self.backbone, self.config.fine_tune.groups)
+        free_last_groups(model, task.backbone, self.recipe.groups)
         return model
 
-    def batches(self, epoch: int) -> Batches:
-        """Yield the augmented training batches of an epoch (from 1)."""
-        return training_batches(
-            self.train.pictures,
-            self.train.labels,
-            self.start.output_shape[-1],
-            self.rules,
-            self.config.fine_tune.batch,
-            self.config.augment,
-            self.config.seed,
-            epoch,
+    def sampler(self) -> RandomViews:
+        """Return the augmented training pictures."""
+        train, config = self.task.parts["train"], self.task.config
+        return RandomViews(
+            pictures=train.pictures,
+            labels=train.labels,
+            categories=len(self.task.categories),
+            rules=self.task.rules,
+            batch=self.recipe.batch,
+            augment=config.augment,
+            seed=config.seed,
         )
+
+    def learner(
+        self, model: keras.Model, plan: Plan, schedule: LearningRateSchedule | None = None
+    ) -> Learner:
+        """Return a `copy` with the optimizer and the step that train it.
+
+        Args:
+            model: to train.
+            plan: its epochs and peak learning rates.
+            schedule: of the learning rate; None for one cycle over the whole plan.
+        """
+        steps = self.sampler().steps * plan.epochs
+        optimizer = make_optimizer(
+            self.recipe, plan.learning_rates, model, self.task.backbone, steps, schedule
+        )
+        step = make_step(model, optimizer, self.recipe.smoothing, self.weights)
+        return Learner(model, optimizer, step)
 
     def sweep_cost(self, seconds_per_picture: float) -> float:
         """Return about how many seconds a sweep takes."""
-        return seconds_per_picture * TRAINING_COST * SWEEP_STEPS * self.config.fine_tune.batch
+        return seconds_per_picture * TRAINING_COST * SWEEP_STEPS * self.recipe.batch
 
     def sweep(self, model: keras.Model, report: Reporter) -> Sweep:
         """Sweep the head's learning rate, the other groups in proportion.
@@ -148,98 +190,97 @@ class Tuning:
             model: a `copy`; afterwards it is as before.
             report: shows the progress.
         """
-        recipe = self.config.fine_tune
-        optimizer = make_optimizer(
-            recipe, recipe.learning_rates, model, self.backbone, 1, rising_rate()
-        )
-        step = make_step(model, optimizer, recipe.smoothing, self.weights)
-        batches = (batch for epoch in itertools.count(1) for batch in self.batches(epoch))
-        return sweep(model, optimizer, step, batches, report)
+        learner = self.learner(model, Plan(1, self.recipe.learning_rates), rising_rate())
+        sampler = self.sampler()
+        batches = (batch for epoch in itertools.count(1) for batch in sampler.batches(epoch))
+        return sweep(learner.model, learner.optimizer, learner.step, batches, report)
 
 
 def fine_tune(
     tuning: Tuning,
-    valid: Labelled,
     head: Head,
     budget: Budget,
     checkpoints: Checkpoints,
-    log: Log,
     report: Reporter,
+    *,
+    log: Log,
 ) -> tuple[keras.Model, Fitted] | None:
     """Train the last layer groups on augmented pictures.
 
     Args:
         tuning: model, pictures and recipe.
-        valid: pictures that choose the epoch.
         head: of the model; tells whether there is something to gain.
-        budget: how many epochs fit.
+        budget: decides how many epochs fit.
         checkpoints: where an interrupted training stands.
-        log: hears of each step and epoch.
         report: hears the estimate, shows bars and rows.
+        log: hears of each step and epoch.
 
     Returns:
         The tuned model, under the configured precision, with the weights of its best epoch (still
         shifted by the weights of categories), and how it went; None if it was not worth starting,
         for a reason that `report` was told.
     """
-    recipe, count = tuning.config.fine_tune, len(tuning.train.labels)
+    recipe, valid = tuning.recipe, tuning.task.parts["validation"]
     if not _is_worth_trying(head, len(valid.labels), recipe, report):
         return None
     before = checkpoints.progress()
     if before:
-        report.say(f"Fine-tuning: going on after epoch {before.epoch} of {before.plan.epochs}.")
-    epochs = (
-        before.plan.epochs
-        if before
-        else _affordable_epochs(count, len(valid.labels), recipe, budget, report)
-    )
-    if epochs == 0:
-        return None
-    model = tuning.copy()
-    if before:
         plan = before.plan
-    elif recipe.find_rate:
-        plan = Plan(epochs, _found_rates(tuning, model, budget, report))
+        report.say(f"Fine-tuning: going on after epoch {before.epoch} of {plan.epochs}.")
+        model = tuning.copy()
     else:
-        plan = Plan(epochs, recipe.learning_rates)
-    steps = math.ceil(count / recipe.batch)
-    optimizer = make_optimizer(recipe, plan.learning_rates, model, tuning.backbone, steps * epochs)
-    forward, shift = Forward(model), prior_shift(tuning.weights)
+        count = len(tuning.task.parts["train"].labels)
+        epochs = _affordable_epochs(count, len(valid.labels), recipe, budget, report)
+        if epochs == 0:
+            return None
+        model = tuning.copy()
+        rates = recipe.learning_rates
+        if recipe.find_rate:
+            rates = _found_rates(tuning, model, budget, report)
+        plan = Plan(epochs, rates)
     fitted = fit(
-        model,
-        optimizer,
-        make_step(model, optimizer, recipe.smoothing, tuning.weights),
-        tuning.batches,
-        steps,
-        lambda: predict_logits(forward, [p.path for p in valid.pictures], tuning.rules) - shift,
-        valid.labels,
-        lambda row: row.valid_loss if recipe.best_by == "loss" else -row.macro_f1,
+        tuning.learner(model, plan),
+        tuning.sampler(),
+        _validation(tuning, model),
         Course(plan, recipe.patience, budget.deadline),
         checkpoints,
-        log,
         report,
+        log=log,
     )
     if fitted.stopped:
         report.say(f"Fine-tuning stopped: {fitted.stopped}.")
     return model, fitted
 
 
+def _validation(tuning: Tuning, model: keras.Model) -> Validation:
+    """Return what judges a model's epochs: its logits without the shift of weighted categories."""
+    valid, rules = tuning.task.parts["validation"], tuning.task.rules
+    forward, shift = Forward(model), prior_shift(tuning.weights)
+    paths = [picture.path for picture in valid.pictures]
+    by_loss = tuning.recipe.best_by == "loss"
+    return Validation(
+        predict=lambda: predict_logits(forward, paths, rules) - shift,
+        labels=valid.labels,
+        score=lambda row: row.valid_loss if by_loss else -row.macro_f1,
+    )
+
+
 def _found_rates(
     tuning: Tuning, model: keras.Model, budget: Budget, report: Reporter
 ) -> tuple[float, float]:
     """Return the learning rates that a sweep suggests, or the configured ones, saying why."""
-    low, high = tuning.config.fine_tune.learning_rates
+    low, high = tuning.recipe.learning_rates
     cost = tuning.sweep_cost(budget.seconds_per_picture)
     if cost > SWEEP_SHARE * (budget.deadline - time.monotonic()):
         report.say(
-            f"Learning rate: {high:g} as it is; a sweep would take about {duration(cost)}, more "
-            f"than {SWEEP_SHARE:.0%} of the time left (--minutes)."
+            f"Learning rate: {high:g}, as configured. A sweep would take about {duration(cost)}, "
+            f"which is more than {SWEEP_SHARE:.0%} of the time that is left."
         )
         return low, high
-    report.say(f"Learning rate: a sweep, about {duration(cost)}.")
+    report.say(f"Learning rate: a sweep chooses it and takes about {duration(cost)}.")
     suggestions = tuning.sweep(model, report).suggestions()
     if not suggestions:
-        report.say(f"Learning rate: {high:g} as it is; the loss did not fall in the sweep.")
+        report.say(f"Learning rate: {high:g}, as configured. The loss did not fall in the sweep.")
         return low, high
     name, rate = next(iter(suggestions.items()))
     report.say(f"Learning rate: {rate:.1e} ({name}).")
@@ -251,14 +292,14 @@ def _is_worth_trying(head: Head, valid: int, config: FineTuneConfig, report: Rep
     if config.when == "never":
         return False
     if valid == 0:
-        report.say("Fine-tuning left out: no validation picture could tell whether it helps.")
+        report.say("Fine-tuning is left out: no validation picture could tell whether it helps.")
         return False
     doubt = 1 / (head.calibration.pictures + 2)  # that calibration leaves even a faultless head
     faultless = head.error_rate == 0 and head.valid_loss - doubt < config.nothing_to_gain
     if config.when == "auto" and faultless:
         report.say(
-            f"Fine-tuning left out: the head makes no mistake on {counted(valid, 'picture')} for "
-            f"validation (loss {head.valid_loss:.4f}), so none could show a gain."
+            f"Fine-tuning is left out: the head makes no mistake on {counted(valid, 'picture')} "
+            f"for validation (loss {head.valid_loss:.4f}), so none could show a gain."
         )
         return False
     return True
@@ -273,11 +314,11 @@ def _affordable_epochs(
     epochs = config.epochs if math.isinf(left) else min(config.epochs, max(0, int(left / epoch)))
     if epochs == 0:
         report.say(
-            f"Fine-tuning left out: an epoch would take about {duration(epoch)}, and the time "
-            "budget has less left (--minutes)."
+            f"Fine-tuning is left out: an epoch would take about {duration(epoch)}, and less than "
+            "that is left of the time budget."
         )
         return 0
-    cut = f" (cut from {config.epochs} to fit --minutes)" if epochs < config.epochs else ""
+    cut = f" (cut from {config.epochs} to fit the time budget)" if epochs < config.epochs else ""
     report.say(
         f"Fine-tuning: the last {counted(config.groups, 'layer group')}, up to "
         f"{counted(epochs, 'epoch')}{cut}, about {duration(epoch * epochs)}."

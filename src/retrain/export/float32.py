@@ -1,0 +1,57 @@
+"""The float32 exports: written, then compared with Keras through the engines of guesses."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from retrain.bundle import BundleFiles
+from retrain.data.stream import cores
+from retrain.export.litert import export_litert
+from retrain.export.outputs import classifier_outputs, freeze
+from retrain.export.parity import check_parity
+from retrain.export.saved_model import export_saved_model
+from retrain.infer.litert import LiteRT
+from retrain.infer.savedmodel import SavedModel
+from retrain.model.classifier import Classifier
+from retrain.progress import Reporter, counted, duration
+
+SECONDS = 12.0  # of converting and reloading a small model, besides comparing pictures
+PASSES = 6  # of the network a picture, in all comparisons
+
+
+def write_float32(
+    classifier: Classifier,
+    files: BundleFiles,
+    paths: Sequence[Path],
+    report: Reporter,
+    *,
+    seconds_per_picture: float,
+) -> dict[str, Any]:
+    """Write Keras model, SavedModel and LiteRT, and compare them.
+
+    Args:
+        classifier: the trained model.
+        files: where the bundle's models go.
+        paths: pictures to compare on.
+        report: hears the estimate.
+        seconds_per_picture: of one forward pass, for the estimate.
+
+    Returns:
+        What `check_parity` found, as JSON values.
+    """
+    seconds = SECONDS + PASSES * seconds_per_picture * len(paths)
+    report.say(
+        f"Exporting and comparing on {counted(len(paths), 'picture')}, about {duration(seconds)}."
+    )
+    network, rules, categories = classifier.network, classifier.rules, classifier.categories
+    network.save(files.keras)
+    outputs = classifier_outputs(network, classifier.temperature)
+    export_saved_model(freeze(outputs, rules), categories, rules, files.saved_model)
+    export_litert(network, outputs, rules, files.litert)
+    saved = SavedModel(files.saved_model, categories)
+    litert = LiteRT(files.litert, cores())
+    runs = {
+        "pixels": saved.probabilities,
+        "litert": lambda pixels: litert.run(pixels).probabilities,
+    }
+    return check_parity(classifier, paths, runs, saved.run_files)

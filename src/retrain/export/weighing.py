@@ -1,0 +1,147 @@
+"""Weighs the int8 model against float32: whether guesses may use it, and what was measured."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain.bundle import BundleFiles
+from retrain.data.images import PixelRules, Pixels
+from retrain.data.stream import cores, evenly, pixel_batches
+from retrain.export.int8 import (
+    MISSES_ALLOWED,
+    SPEEDUP_WANTED,
+    Agreement,
+    corrected_head,
+    export_int8,
+    measure_agreement,
+)
+from retrain.files import atomic_writer
+from retrain.infer.cascade import Quantised
+from retrain.infer.litert import LiteRT
+from retrain.model.classifier import Classifier
+from retrain.progress import Reporter, counted, duration
+
+Array = NDArray[np.float32]
+
+SAMPLES = 100  # pictures whose activations set the ranges of int8
+SECONDS_PER_SAMPLE = 0.1  # of the converter, on a small backbone
+TIMED_BATCHES = 5
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Pictures to weigh by.
+
+    paths: of the pictures.
+    features: the float32 model's features of them, [n, d]; None where they are not known.
+    """
+
+    paths: Sequence[Path]
+    features: Array | None
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """int8's and float32's features of the same pictures, [n, d]; seconds of both, a batch each."""
+
+    quantised: Array
+    exact: Array
+    seconds: Sequence[tuple[float, float]]
+
+
+def weigh_int8(
+    classifier: Classifier,
+    files: BundleFiles,
+    sample: Sample,
+    report: Reporter,
+    *,
+    seconds_per_picture: float,
+) -> dict[str, Any]:
+    """Make the int8 model, and decide whether guesses may use it.
+
+    Args:
+        classifier: the trained model; its float32 exports are written already.
+        files: where the bundle's models lie.
+        sample: pictures to weigh by.
+        report: hears the estimate and the verdict.
+        seconds_per_picture: of one forward pass in float32, for the estimate.
+
+    Returns:
+        JSON values: `offered`, `reason`, and all that was measured.
+    """
+    looks = 0.5 if sample.features is not None else 1.5  # int8 alone, or float32 too
+    seconds = SAMPLES * SECONDS_PER_SAMPLE + looks * seconds_per_picture * len(sample.paths)
+    report.say(
+        f"int8: comparing with float32 on {counted(len(sample.paths), 'picture')}, "
+        f"about {duration(seconds)}."
+    )
+    rules = classifier.rules
+    export_int8(
+        classifier.network, rules, _one_by_one(evenly(sample.paths, SAMPLES), rules), files.int8
+    )
+    kernel, bias = (values / classifier.temperature for values in classifier.head)
+    quantised = Quantised(files.int8, kernel, bias, cores())
+    measured = _measure(quantised, LiteRT(files.litert, cores()), sample, rules)
+    head = corrected_head(measured.quantised, measured.exact, kernel, bias)
+    with atomic_writer(files.int8_head) as part, part.open("wb") as file:
+        np.savez(file, kernel=head[0], bias=head[1])
+    agreement = measure_agreement(
+        measured.quantised @ head[0] + head[1], measured.exact @ kernel + bias
+    )
+    verdict = _verdict(agreement, measured.seconds)
+    report.say(f"int8: {verdict['reason']}.")
+    return verdict
+
+
+def _one_by_one(paths: Sequence[Path], rules: PixelRules) -> Iterator[Pixels]:
+    return (one for batch in pixel_batches(paths, rules, 1) for one in batch)
+
+
+def _measure(quantised: Quantised, litert: LiteRT, sample: Sample, rules: PixelRules) -> _Measured:
+    found: list[Array] = []
+    exact: list[Array] = []
+    times: list[tuple[float, float]] = []
+    for pixels in pixel_batches(sample.paths, rules, BATCH):
+        found.append(quantised.features(pixels))
+        if sample.features is None:
+            exact.append(litert.run(pixels).features)
+        if len(times) <= TIMED_BATCHES:
+            times.append(_seconds_in_turn(quantised, litert, pixels))
+    truth = sample.features if sample.features is not None else np.concatenate(exact)
+    return _Measured(np.concatenate(found), truth, times[1:] or times)  # the first one warms up
+
+
+def _verdict(agreement: Agreement, times: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Return JSON values: whether the cascade is offered, why, and all that was measured."""
+    first = median(int8 for int8, _ in times)
+    second = median(float32 for _, float32 in times)
+    speedup = second / (first + agreement.second_looks * second)
+    share = agreement.disagreements / agreement.pictures
+    measured = (
+        f"{agreement.disagreements} of {counted(agreement.pictures, 'picture')} guessed "
+        f"otherwise, {agreement.second_looks:.1%} looked at twice, {speedup:.1f} times as fast "
+        "as float32"
+    )
+    if share > MISSES_ALLOWED:
+        reason = f"not used, float32 is: {measured}; at most {MISSES_ALLOWED:.1%} may differ"
+    elif speedup < SPEEDUP_WANTED:
+        reason = f"not used, float32 is: {measured}; {SPEEDUP_WANTED} times is wanted"
+    else:
+        reason = f"used, with second looks in float32: {measured}"
+    offered = reason.startswith("used")
+    return {"offered": offered, "reason": reason, **asdict(agreement), "speedup": speedup}
+
+
+def _seconds_in_turn(quantised: Quantised, litert: LiteRT, pixels: Pixels) -> tuple[float, float]:
+    start = time.perf_counter()
+    quantised.features(pixels)
+    middle = time.perf_counter()
+    litert.run(pixels)
+    return middle - start, time.perf_counter() - middle

@@ -1,0 +1,74 @@
+"""A trained network on the Keras side: the exports and the heat maps are made from it."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from retrain.bundle import Bundle
+from retrain.data.images import PixelRules, Pixels
+from retrain.errors import BundleError, first_line
+from retrain.metrics import softmax
+from retrain.model.build import LOGITS
+from retrain.model.predict import Forward
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network with all that is needed to read its answers.
+
+    network: a flat float32 model from uint8 pixels [n, size, size, 3] to logits [n, k].
+    rules: how pictures become its pixels.
+    categories: the names of its outputs, in their order.
+    temperature: logits are divided by it before the softmax; 1.0 before calibration.
+    """
+
+    network: keras.Model
+    rules: PixelRules
+    categories: tuple[str, ...]
+    temperature: float = 1.0
+
+    @cached_property
+    def forward(self) -> Forward:
+        """The compiled forward pass, uint8 pixels to logits; the weights must not change any more.
+
+        It is compiled when it is first used.
+        """
+        return Forward(self.network, constant=True)
+
+    def at_temperature(self, temperature: float) -> "Classifier":
+        """Return the same network with another temperature; what was compiled is kept."""
+        other = replace(self, temperature=temperature)
+        if "forward" in vars(self):
+            vars(other)["forward"] = self.forward
+        return other
+
+    @property
+    def head(self) -> tuple[Array, Array]:
+        """Kernel [d, k] and bias [k] of the last layer, which gives logits."""
+        kernel, bias = self.network.get_layer(LOGITS).get_weights()
+        return kernel, bias
+
+    def probabilities(self, pixels: Pixels) -> Array:
+        """Return calibrated probabilities, float32 [n, k], for uint8 [n, size, size, 3]."""
+        return softmax(self.forward(pixels), self.temperature)
+
+
+def load_classifier(bundle: Bundle) -> Classifier:
+    """Return a bundle's Keras model.
+
+    Raises:
+        BundleError: the file is missing, damaged, or needs a newer Keras.
+    """
+    try:
+        network = keras.models.load_model(bundle.files.keras, compile=False)
+    except Exception as error:  # Keras, h5py and zipfile raise many kinds
+        raise BundleError(
+            f"{bundle.files.keras} cannot be read ({first_line(error)}). Train again."
+        ) from error
+    manifest = bundle.manifest
+    return Classifier(network, bundle.rules, manifest.labels, manifest.temperature)
