@@ -10,14 +10,14 @@ import pytest
 
 from pictures import write_jpegs
 from retrain.data.check import check
-from retrain.data.images import PixelRules
+from retrain.data.images import PixelRules, read_pixels
 from retrain.data.records import Picture
 from retrain.data.sources import open_data
 from retrain.errors import WeightsError
 from retrain.features import Features, bottlenecks, cache_file
 from retrain.model.backbones import backbone_named
 from retrain.model.build import build_backbone
-from retrain.model.predict import Forward
+from retrain.model.predict import BATCH, Forward
 from retrain.model.weights import Weights
 from retrain.progress import Silent
 
@@ -79,6 +79,17 @@ def test_only_what_is_new_is_computed(
     more, computed = compute(data, network, forward, cache)
     assert computed == 20
     np.testing.assert_array_equal(more[:10], first)
+
+
+def test_each_of_several_batches_has_its_own_features(
+    tmp_path: Path, network: keras.Model, forward: Forward
+) -> None:
+    data = tmp_path / "data"
+    write_jpegs(data, "noise", 2 * BATCH + 3)
+    together, computed = compute(data, network, forward, tmp_path / "cache")
+    assert computed == 2 * BATCH + 3
+    pixels = np.stack([read_pixels(p.path.read_bytes(), RULES) for p in pictures_in(data)])
+    np.testing.assert_allclose(together, forward(pixels), rtol=1e-5, atol=1e-6)
 
 
 def test_renamed_and_moved_files_are_not_computed_again(

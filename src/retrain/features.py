@@ -8,7 +8,9 @@ record that does not match its checksum, or holds what is no number, is noticed 
 import hashlib
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,81 +72,107 @@ def bottlenecks(
     Returns:
         float32 [n, d].
     """
-    path = cache_file(folder, model, rules)
-    record = np.dtype(
-        [("sha256", "V32"), ("crc", "<u4"), ("values", "<f4", model.output_shape[-1])]
-    )
+    width = model.output_shape[-1]
+    cache = _Cache(cache_file(folder, model, rules), _record(width))
     with machine_errors(folder):
         folder.mkdir(exist_ok=True)
-        known, damaged = _read(path, record)
+        known, damaged = cache.read()
         if damaged:
             report.say(
                 f"The feature cache was damaged: {counted(damaged, 'record')} to compute anew."
             )
-            _rewrite(path, known)
-    features = np.empty((len(pictures), model.output_shape[-1]), np.float32)
+            cache.rewrite(known)
+    features = np.empty((len(pictures), width), np.float32)
     rows: dict[bytes, list[int]] = {}
     for row, picture in enumerate(pictures):
         rows.setdefault(bytes.fromhex(picture.sha256), []).append(row)
     for entry in known:
         features[rows.pop(entry["sha256"].tobytes(), [])] = entry["values"]
-    if rows:
-        _compute(pictures, rows, features, forward, rules, path, record, report)
-    else:
+    if not rows:
         report.say(f"Features of {counted(len(pictures), 'picture')} were cached.")
+    missing = {digest: pictures[own[0]].path for digest, own in rows.items()}
+    for digest, values in _computed(missing, forward, rules, cache, report):
+        features[rows[digest]] = values
     return features
 
 
-def _compute(
-    pictures: Sequence[Picture],
-    rows: dict[bytes, list[int]],
-    features: Features,
+def _computed(
+    missing: Mapping[bytes, Path],
     forward: Forward,
     rules: PixelRules,
-    path: Path,
-    record: np.dtype[Any],
+    cache: "_Cache",
     report: Reporter,
-) -> None:
-    """Fill the rows that the cache lacks, appending each batch to it."""
-    digests = list(rows)
-    estimate = seconds_per_picture(forward, rules.size) * len(digests)
+) -> Iterator[tuple[bytes, Features]]:
+    """Yield the features [d] of pictures that the cache lacks, appending each batch to it.
+
+    Args:
+        missing: path by content sha256.
+        forward: of the backbone.
+        rules: how pictures become its pixels.
+        cache: to append to.
+        report: hears the estimate and shows the progress.
+    """
+    if not missing:
+        return
+    estimate = seconds_per_picture(forward, rules.size) * len(missing)
     report.say(
-        f"Features: {counted(len(digests), 'picture')} through the backbone once, "
+        f"Features: {counted(len(missing), 'picture')} through the backbone once, "
         f"about {duration(estimate)}."
     )
-    paths = [pictures[rows[digest][0]].path for digest in digests]
-    done = 0
-    with machine_errors(path), path.open("ab") as file, report.bar("features", len(paths)) as step:
-        for pixels in pixel_batches(paths, rules, BATCH):
+    digests = iter(missing)
+    with cache.appending() as append, report.bar("features", len(missing)) as advance:
+        for pixels in pixel_batches([*missing.values()], rules, BATCH):
             values = forward(pixels)
             if not np.isfinite(values).all():
                 raise WeightsError(
                     "The backbone must turn pictures into numbers. Received: values that are not "
                     "finite. Its weights are damaged; delete the file or name another."
                 )
-            entries = np.empty(len(values), record)
-            for i, digest in enumerate(digests[done : done + len(values)]):
-                features[rows[digest]] = values[i]
-                entries[i] = (digest, zlib.crc32(values[i].tobytes()), values[i])
-            file.write(entries.tobytes())
-            file.flush()
-            done += len(values)
-            step(len(values))
+            batch = [(digest, one) for one, digest in zip(values, digests, strict=False)]
+            append(batch)
+            yield from batch
+            advance(len(values))
 
 
-def _read(path: Path, record: np.dtype[Any]) -> tuple[NDArray[np.void], int]:
-    """Return the sound records of a cache file and the number of damaged ones."""
-    if not path.exists() or path.stat().st_size < record.itemsize:
-        return np.empty(0, record), int(path.exists() and path.stat().st_size > 0)
-    whole, torn = divmod(path.stat().st_size, record.itemsize)
-    entries = np.memmap(path, record, mode="r", shape=whole)
-    sound = np.array([zlib.crc32(e["values"].tobytes()) == e["crc"] for e in entries])
-    sound &= np.isfinite(entries["values"]).all(axis=1)
-    if sound.all():
-        return entries, int(torn > 0)
-    return entries[sound], int((~sound).sum()) + int(torn > 0)
+def _record(width: int) -> np.dtype[Any]:
+    return np.dtype([("sha256", "V32"), ("crc", "<u4"), ("values", "<f4", width)])
 
 
-def _rewrite(path: Path, entries: NDArray[np.void]) -> None:
-    with atomic_writer(path) as part:
-        part.write_bytes(entries.tobytes())
+@dataclass(frozen=True)
+class _Cache:
+    """The file of one backbone, weights and pixel rules. record: the layout of its records."""
+
+    path: Path
+    record: np.dtype[Any]
+
+    def read(self) -> tuple[NDArray[np.void], int]:
+        """Return the sound records and the number of damaged ones."""
+        size = self.path.stat().st_size if self.path.exists() else 0
+        whole, torn = divmod(size, self.record.itemsize)
+        if whole == 0:
+            return np.empty(0, self.record), int(torn > 0)
+        entries = np.memmap(self.path, self.record, mode="r", shape=whole)
+        sound = np.array([zlib.crc32(e["values"].tobytes()) == e["crc"] for e in entries])
+        sound &= np.isfinite(entries["values"]).all(axis=1)
+        if sound.all():
+            return entries, int(torn > 0)
+        return entries[sound], int((~sound).sum()) + int(torn > 0)
+
+    def rewrite(self, entries: NDArray[np.void]) -> None:
+        """Keep these records alone."""
+        with atomic_writer(self.path) as part:
+            part.write_bytes(entries.tobytes())
+
+    @contextmanager
+    def appending(self) -> Iterator[Callable[[Sequence[tuple[bytes, Features]]], None]]:
+        """Open the file; the value entered appends features [d] with their sha256."""
+        with machine_errors(self.path), self.path.open("ab") as file:
+
+            def append(batch: Sequence[tuple[bytes, Features]]) -> None:
+                entries = np.empty(len(batch), self.record)
+                for i, (digest, values) in enumerate(batch):
+                    entries[i] = (digest, zlib.crc32(values.tobytes()), values)
+                file.write(entries.tobytes())
+                file.flush()
+
+            yield append
