@@ -10,32 +10,27 @@ one-sided.
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 import numpy as np
 
-from retrain.bundle import Bundle, open_bundle
 from retrain.config import GuessPrecision
 from retrain.data.sources import visible_files
-from retrain.data.stream import cores
 from retrain.export.int8 import upper_95
-from retrain.infer.choice import open_engine
-from retrain.infer.guess import guess
-from retrain.workspace import Workspace
+from retrain.infer.model import Model
+from retrain.run import Run
+from retrain.workspace import open_run
 
 
-def best(bundle: Bundle, paths: list[Path], precision: GuessPrecision) -> list[str]:
+def best(run: Run, paths: list[Path], precision: GuessPrecision) -> list[str]:
     """Return each picture's best category; "" where it cannot be read."""
-    engine = open_engine(bundle, precision, len(paths), cores())
-    found = guess(engine, bundle.manifest.labels, bundle.rules, paths, cores())
-    return [one.scores[0][0] if one.scores else "" for one in found]
+    model = Model(run, precision=precision, pictures=len(paths))
+    return ["" if one.error else one.best.category for one in model.guess_all(paths)]
 
 
-def sides_of(bundle: Bundle) -> dict[str, str]:
+def sides_of(run: Run) -> dict[str, str]:
     """Return the side of each picture that the model was trained with, by its path."""
-    with (bundle.files.folder / "split.csv").open(encoding="utf-8", newline="") as file:
-        return {row["path"]: row["side"] for row in csv.DictReader(file)}
+    return {row.name: row.side for row in run.read_split()}
 
 
 def main() -> None:
@@ -47,13 +42,13 @@ def main() -> None:
     print(f"{'':<32}" + "".join(f"{name:>14}" for name in columns))
     totals = [0] * 6
     for workspace in args.workspaces:
-        bundle = open_bundle(Workspace(workspace).published())
-        cascade = bundle.manifest.cascade or {}
+        run = open_run(workspace)
+        cascade = run.manifest.cascade or {}
         data = workspace / "data"
         paths = list(visible_files(data))
-        answers = zip(best(bundle, paths, "auto"), best(bundle, paths, "float32"), strict=True)
+        answers = zip(best(run, paths, "auto"), best(run, paths, "float32"), strict=True)
         differ = np.array([one != other for one, other in answers])
-        sides = sides_of(bundle)
+        sides = sides_of(run)
         test = np.array([sides.get(str(path.relative_to(data))) == "test" for path in paths])
         counts = (
             *(len(paths), int(differ.sum()), int(test.sum()), int((differ & test).sum())),

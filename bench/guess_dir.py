@@ -32,12 +32,12 @@ from typing import Any
 import numpy as np
 
 from processes import Run, print_table, run
-from retrain.bundle import Bundle, open_bundle
 from retrain.data.sources import visible_files
 from retrain.data.stream import cores, pixel_batches
 from retrain.infer.cascade import Quantised, read_head
 from retrain.infer.choice import open_engine
 from retrain.metrics import margins
+from retrain.run import Run as Bundle
 from retrain.workspace import Workspace
 
 BATCH = 32
@@ -47,7 +47,7 @@ def one_at_a_time(bundle: Bundle, paths: list[Path], to: Path) -> None:
     """Sort as (a) does."""
     import keras
 
-    model, size = keras.models.load_model(bundle.files.keras), bundle.manifest.size
+    model, size = keras.models.load_model(bundle.keras), bundle.manifest.size
     for path in paths:
         image = keras.utils.load_img(path, target_size=(size, size))
         logits = model.predict(keras.utils.img_to_array(image, dtype="uint8")[None], verbose=0)
@@ -58,7 +58,7 @@ def load_img(bundle: Bundle, paths: list[Path], to: Path) -> None:
     """Sort as (b) does."""
     import keras
 
-    model, size = keras.models.load_model(bundle.files.keras), bundle.manifest.size
+    model, size = keras.models.load_model(bundle.keras), bundle.manifest.size
     for start in range(0, len(paths), BATCH):
         some = paths[start : start + BATCH]
         images = [keras.utils.load_img(path, target_size=(size, size)) for path in some]
@@ -71,7 +71,7 @@ def tf_data(bundle: Bundle, paths: list[Path], to: Path) -> None:
     import keras
     import tensorflow as tf
 
-    model, size = keras.models.load_model(bundle.files.keras), bundle.manifest.size
+    model, size = keras.models.load_model(bundle.keras), bundle.manifest.size
     folder = os.path.commonpath([path.parent for path in paths])
     data = keras.utils.image_dataset_from_directory(
         folder, labels=None, image_size=(size, size), batch_size=BATCH, shuffle=False, verbose=False
@@ -120,12 +120,12 @@ OURS = "retrain guess-dir"
 
 def with_second_looks(bundle: Bundle, paths: list[Path], share: float, folder: Path) -> Path:
     """Copy a bundle, with a threshold below which this share of these pictures lies."""
-    quantised = Quantised(bundle.files.int8, *read_head(bundle.files.int8_head), cores())
+    quantised = Quantised(bundle.int8, *read_head(bundle.int8_head), cores())
     found = [
         margins(quantised.logits(quantised.features(pixels)))
         for pixels in pixel_batches(paths, bundle.rules, BATCH)
     ]
-    shutil.copytree(bundle.files.folder, folder, ignore=shutil.ignore_patterns("saved_model"))
+    shutil.copytree(bundle.folder, folder, ignore=shutil.ignore_patterns("saved_model"))
     manifest = json.loads((folder / "manifest.json").read_text())
     threshold = float(np.quantile(np.concatenate(found), share))
     manifest["cascade"] = {**manifest["cascade"], "offered": True, "threshold": threshold}
@@ -158,16 +158,16 @@ def main() -> None:
     parser.add_argument("--to", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    model = Workspace(args.tf_files).published()
+    model = Workspace(args.tf_files).published().folder
     paths = list(visible_files(args.src))
     if args.child:
         few = paths[: args.few]
-        CONTESTANTS[args.child](open_bundle(model), few, args.to)
+        CONTESTANTS[args.child](Bundle(model), few, args.to)
         return
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         if args.second_looks is not None:
-            bundle = open_bundle(model)
+            bundle = Bundle(model)
             model = with_second_looks(bundle, paths, args.second_looks, scratch / "bundle")
         runs: dict[str, list[Run]] = {}
         names = [OURS, *(name for name in CONTESTANTS if name[1] in args.peers)]

@@ -16,7 +16,8 @@ from commands import environment
 from retrain.data.records import Picture
 from retrain.errors import BundleError, DataError, MachineError
 from retrain.files import atomic_writer, machine_errors, write_csv, write_json
-from retrain.workspace import Workspace, write_split
+from retrain.run import Run
+from retrain.workspace import Workspace
 
 RUN = "20260101T000000Z-resnet50"
 NOT_UTF8 = os.fsdecode(b"caf\xe9.jpg")
@@ -50,8 +51,8 @@ def holder(workspace: Workspace) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def finish(run: Path) -> Path:
-    (run / "manifest.json").write_text(json.dumps({"run": run.name}))
+def finish(run: Run) -> Run:
+    run.manifest_file.write_text(json.dumps({"run": run.name}))
     return run
 
 
@@ -59,7 +60,7 @@ def test_runs_of_the_same_moment_never_share_a_folder(workspace: Workspace) -> N
     with ThreadPoolExecutor(8) as pool:
         runs = list(pool.map(workspace.new_run, ["resnet50"] * 20))
     assert len(set(runs)) == 20
-    assert all(run.is_dir() for run in runs)
+    assert all(run.folder.is_dir() for run in runs)
 
 
 def test_the_model_is_a_relative_link_that_moves_with_the_workspace(tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_the_model_is_a_relative_link_that_moves_with_the_workspace(tmp_path: Pa
     workspace.publish(run)
     assert workspace.model.readlink() == Path("runs", run.name)
     moved = Workspace(workspace.root.rename(tmp_path / "after"))
-    assert moved.published() == moved.runs / run.name
+    assert moved.published() == Run(moved.runs / run.name)
 
 
 def test_publishing_replaces_the_model_at_no_moment_missing(workspace: Workspace) -> None:
@@ -87,7 +88,7 @@ def test_publishing_replaces_the_model_at_no_moment_missing(workspace: Workspace
     while not done.is_set():
         assert (workspace.model / "manifest.json").read_text()
     publisher.join()
-    assert workspace.published() == runs[1].resolve()
+    assert workspace.published() == runs[1]
     assert sorted(path.name for path in workspace.root.iterdir()) == ["model", "runs"]
 
 
@@ -117,8 +118,8 @@ def test_a_file_model_without_a_name_of_a_run_is_the_users(text: str, workspace:
 
 
 def test_a_file_model_names_its_run_be_it_there_or_not(workspace: Workspace) -> None:
-    copy = workspace.runs / "my best"
-    copy.mkdir(parents=True)
+    copy = Run(workspace.runs / "my best")
+    copy.folder.mkdir(parents=True)
     finish(copy)
     for name in (RUN, copy.name):
         workspace.model.write_text(f"{name}\n")
@@ -139,7 +140,7 @@ def test_without_a_published_model_the_way_to_one_is_named(workspace: Workspace)
 
 def test_a_run_can_be_used_in_place_of_its_workspace(workspace: Workspace) -> None:
     run = finish(workspace.new_run("resnet50"))
-    assert Workspace(run).published() == run
+    assert Workspace(run.folder).published() == run
 
 
 def test_a_second_training_is_told_who_holds_the_workspace(
@@ -181,9 +182,9 @@ def test_sides_come_from_the_newest_run_that_was_finished(workspace: Workspace) 
         ("20260101T000000Z-resnet50", "new", True),
         ("20270101T000000Z-resnet50", "unfinished", False),
     ):
-        run = workspace.runs / name
-        run.mkdir(parents=True)
-        write_split(run, [], {}, {key: "test"})
+        run = Run(workspace.runs / name)
+        run.folder.mkdir(parents=True)
+        run.write_split([], {}, {key: "test"})
         if finished:
             finish(run)
     assert workspace.previous_sides() == {"new": "test"}
@@ -194,23 +195,23 @@ def test_sides_survive_names_that_are_not_utf8_and_pictures_that_are_gone(
 ) -> None:
     run = finish(workspace.new_run("resnet50"))
     picture = Picture(workspace.data / NOT_UTF8, NOT_UTF8, "a", "f" * 64, "group:\n,é", None)
-    write_split(run, [picture], {picture.key: "validation"}, {"gone": "test"})
+    run.write_split([picture], {picture.key: "validation"}, {"gone": "test"})
     assert workspace.previous_sides() == {picture.key: "validation", "gone": "test"}
 
 
 def test_rows_that_make_no_sense_are_no_sides(workspace: Workspace) -> None:
     run = finish(workspace.new_run("resnet50"))
-    (run / "split.csv").write_text("path,category,key,side\na,b,k,nowhere\na,b\n,,,test\n")
+    run.split.write_text("path,category,key,side\na,b,k,nowhere\na,b\n,,,test\n")
     assert workspace.previous_sides() == {}
 
 
 def test_only_unfinished_runs_are_dropped(workspace: Workspace) -> None:
     finished, unfinished = finish(workspace.new_run("resnet50")), workspace.new_run("resnet50")
-    (unfinished / "checkpoints").mkdir()
+    unfinished.checkpoints.mkdir()
     mine = workspace.runs / "my notes"
     mine.mkdir()
     workspace.drop_unfinished_runs()
-    assert sorted(workspace.runs.iterdir()) == sorted([finished, mine])
+    assert sorted(workspace.runs.iterdir()) == sorted([finished.folder, mine])
 
 
 def test_an_atomic_writer_leaves_the_old_file_and_nothing_else_after_an_exception(

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from retrain.errors import MachineError, UsageError
 
@@ -82,6 +83,15 @@ def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[Sequence[str]]
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the values of a JSON file; none where it is missing or holds something else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8", errors=ENCODE_ERRORS))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def write_json(path: Path, value: object) -> None:

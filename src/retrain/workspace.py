@@ -3,26 +3,23 @@
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import re
 import shutil
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from retrain.data.records import SIDES, Picture, Side
+from retrain.data.records import SIDES, Side
 from retrain.errors import BundleError, DataError, MachineError
-from retrain.files import ENCODE_ERRORS, machine_errors, read_csv, write_csv
+from retrain.files import ENCODE_ERRORS, machine_errors, read_csv
+from retrain.run import MANIFEST, STAMP, Run
 
-MANIFEST = "manifest.json"  # written last: a run that has one is finished
-SPLIT = "split.csv"
 MODEL = "model"
 LONGEST_NAME = 255  # bytes that file systems allow
 _RUN_NAME = re.compile(r"\d{8}T\d{6}Z-.+")  # as new_run names them
-_STAMP = "%Y%m%dT%H%M%SZ"
 _NOT_THERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 _NO_LINKS = {errno.EPERM, *_NOT_THERE}  # what FAT, exFAT and network drives answer
 _NO_LOCKS = {errno.ENOLCK, *_NOT_THERE}
@@ -73,47 +70,47 @@ class Workspace:
             file.flush()
             yield
 
-    def new_run(self, backbone: str) -> Path:
+    def new_run(self, backbone: str) -> Run:
         """Make the folder of a new run, `runs/<UTC time>-<backbone>/`.
 
         Raises:
             MachineError: it cannot be made, or could not be published.
         """
         self._refuse_foreign_model()
-        stamp = datetime.now(UTC).strftime(_STAMP)
+        stamp = datetime.now(UTC).strftime(STAMP)
         with machine_errors(self.runs):
             self.runs.mkdir(exist_ok=True)
             for suffix in ("", *(f"-{i}" for i in range(2, 100))):
-                run = self.runs / f"{stamp}-{backbone}{suffix}"
+                run = Run(self.runs / f"{stamp}-{backbone}{suffix}")
                 with contextlib.suppress(FileExistsError):
-                    run.mkdir()
+                    run.folder.mkdir()
                     return run
         raise MachineError(f"{self.runs} has a hundred runs of this very second.")
 
-    def finished_runs(self) -> list[Path]:
+    def finished_runs(self) -> list[Run]:
         """Return all folders in `runs` that hold a manifest, the oldest first by its time."""
-        found = [manifest.parent for manifest in self.runs.glob(f"*/{MANIFEST}")]
+        found = [Run(manifest.parent) for manifest in self.runs.glob(f"*/{MANIFEST}")]
         first = datetime.min.replace(tzinfo=UTC)
-        return sorted(found, key=lambda run: (name_and_time(run)[1] or first, run.name))
+        return sorted(found, key=lambda run: (run.name_and_time()[1] or first, run.name))
 
-    def own_runs(self) -> list[Path]:
+    def own_runs(self) -> list[Run]:
         """Return the finished runs that are where a training made them, the oldest first.
 
         A folder of another name, such as a copy that somebody keeps, is none of them.
         """
-        return [run for run in self.finished_runs() if name_and_time(run)[0] == run.name]
+        return [run for run in self.finished_runs() if run.name_and_time()[0] == run.name]
 
     def drop_unfinished_runs(self) -> None:
         """Delete what interrupted trainings left; only while holding the lock."""
         for run in self.unfinished_runs():
-            shutil.rmtree(run, ignore_errors=True)
+            shutil.rmtree(run.folder, ignore_errors=True)
 
-    def unfinished_runs(self) -> list[Path]:
+    def unfinished_runs(self) -> list[Run]:
         """Return the runs that were interrupted; only while holding the lock."""
-        named = (run for run in self.runs.glob("*") if _RUN_NAME.fullmatch(run.name))
-        return [run for run in named if run.is_dir() and not (run / MANIFEST).exists()]
+        named = (place for place in self.runs.glob("*") if _RUN_NAME.fullmatch(place.name))
+        return [Run(place) for place in named if place.is_dir() and not Run(place).is_finished]
 
-    def publish(self, run: Path) -> None:
+    def publish(self, run: Run) -> None:
         """Point `model` at a finished run, atomically: a link, or where there are none a file.
 
         Raises:
@@ -147,16 +144,16 @@ class Workspace:
         """Return the run that `model` leads to, be it there or not; None where none is named."""
         return _led_to(self.model)
 
-    def published(self) -> Path:
-        """Return the folder of the published model, or the root itself if it is a bundle.
+    def published(self) -> Run:
+        """Return the run whose model is published, or the root itself if it is a bundle.
 
         Raises:
             BundleError: nothing was published yet.
         """
         if (self.root / MANIFEST).is_file():
-            return _led_to(self.root) or self.root
-        run = _led_to(self.model) or self.model
-        if not (run / MANIFEST).is_file():
+            return Run(_led_to(self.root) or self.root)
+        run = Run(_led_to(self.model) or self.model)
+        if not run.is_finished:
             raise BundleError(f"No model in {self.root}. Train one: bash train.sh {self.root}")
         return run
 
@@ -165,29 +162,21 @@ class Workspace:
         runs = self.own_runs()
         return {
             row["key"]: side
-            for row in (read_csv(runs[-1] / SPLIT) if runs else ())
+            for row in (read_csv(runs[-1].split) if runs else ())
             for side in SIDES
             if row.get("side") == side and row.get("key")
         }
 
 
-def name_and_time(run: Path) -> tuple[str, datetime | None]:
-    """Return a finished run's name and time as its manifest has them, else as its folder has."""
-    try:
-        values = json.loads((run / MANIFEST).read_text(encoding="utf-8", errors=ENCODE_ERRORS))
-        name, created = str(values["run"]), str(values.get("created", ""))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        name, created = run.name, ""
-    with contextlib.suppress(ValueError, OverflowError):
-        return name, datetime.fromisoformat(created).astimezone(UTC)
-    return name, _stamped(name) or _stamped(run.name)
+def open_run(root: Path) -> Run:
+    """Open the model that a workspace has published, or a run, or a bundle copied elsewhere.
 
-
-def _stamped(name: str) -> datetime | None:
-    try:
-        return datetime.strptime(name.split("-")[0], _STAMP).replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    Raises:
+        BundleError: there is no model, or this version cannot read it.
+    """
+    run = Workspace(root.absolute()).published()
+    run.manifest  # noqa: B018 - reads it, so that what is wrong shows at once
+    return run
 
 
 def _point(place: Path, run: str) -> bool:
@@ -235,23 +224,3 @@ def lock_file(file: IO[str]) -> bool:
             return False
         raise
     return True
-
-
-def data_of(run: Path) -> Path | None:
-    """Return the data folder of the workspace that a run lies in; None where there is none."""
-    data = run.parent.parent / "data"
-    return data if run.parent.name == "runs" and data.is_dir() else None
-
-
-def write_split(
-    run: Path,
-    pictures: Sequence[Picture],
-    sides: Mapping[str, Side],
-    previous: Mapping[str, Side],
-) -> None:
-    """Write a run's split.csv; keys whose pictures are gone stay, without a path."""
-    rows = [(p.name, p.category, p.key, sides[p.key], p.sha256) for p in pictures]
-    present = {p.key for p in pictures}
-    gone = ((key, side) for key, side in sorted(previous.items()) if key not in present)
-    rows += [("", "", key, side, "") for key, side in gone]
-    write_csv(run / SPLIT, ("path", "category", "key", "side", "sha256"), rows)

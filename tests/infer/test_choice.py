@@ -7,74 +7,70 @@ import numpy as np
 import pytest
 
 from pictures import write_jpegs
-from retrain.bundle import Bundle, open_bundle
 from retrain.data.images import Pixels
+from retrain.data.stream import pixel_batches
 from retrain.errors import BundleError
 from retrain.infer.choice import MOST_LANES, open_engine, open_on_gpu
 from retrain.infer.engine import Answer, Engine, Lanes
-from retrain.infer.guess import guess
 from retrain.infer.savedmodel import SavedModel
+from retrain.run import Run
+from retrain.workspace import open_run
 
 
 @pytest.fixture(scope="module")
-def bundle(trained: Path) -> Bundle:
-    return open_bundle(trained / "model")
+def opened(trained: Path) -> Run:
+    return open_run(trained)
 
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    paths = write_jpegs(tmp_path_factory.mktemp("new"), "disc", 11, start=900)
-    paths[4].write_text("no picture")
-    return paths
+    return write_jpegs(tmp_path_factory.mktemp("new"), "disc", 11, start=900)
 
 
-def scores(engine: Lanes, bundle: Bundle, paths: list[Path]) -> np.ndarray:
-    """Return [n, k] in label order, zeros where a picture cannot be read."""
-    labels = bundle.manifest.labels
-    found = [dict(one.scores) for one in guess(engine, labels, bundle.rules, paths, threads=3)]
-    return np.array([[one.get(label, 0.0) for label in labels] for one in found])
+def scores(engine: Lanes, opened: Run, paths: list[Path]) -> np.ndarray:
+    """Return [n, k] in label order, in batches as the engine wants them."""
+    batches = pixel_batches(paths, opened.rules, engine.batch)
+    return np.concatenate([engine.run(pixels).probabilities for pixels in batches])
 
 
 @pytest.mark.parametrize("precision", ["auto", "float32", "int8"])
-def test_lanes_change_no_score(precision: str, bundle: Bundle, paths: list[Path]) -> None:
-    one = open_engine(bundle, precision, 1, cores=2)  # type: ignore[arg-type]
-    several = open_engine(bundle, precision, len(paths), cores=3)  # type: ignore[arg-type]
+def test_lanes_change_no_score(precision: str, opened: Run, paths: list[Path]) -> None:
+    one = open_engine(opened, precision, 1, cores=2)  # type: ignore[arg-type]
+    several = open_engine(opened, precision, len(paths), cores=3)  # type: ignore[arg-type]
     assert (one.lanes, several.lanes) == (1, 3)
-    assert np.array_equal(scores(one, bundle, paths), scores(several, bundle, paths))
+    assert np.array_equal(scores(one, opened, paths), scores(several, opened, paths))
 
 
 @pytest.mark.parametrize(
     ("pictures", "cores", "lanes"), [(0, 2, 1), (1, 8, 1), (9, 2, 2), (9, 64, MOST_LANES)]
 )
 def test_lanes_are_no_more_than_pictures_cores_and_memory_bear(
-    pictures: int, cores: int, lanes: int, bundle: Bundle
+    pictures: int, cores: int, lanes: int, opened: Run
 ) -> None:
-    assert open_engine(bundle, "float32", pictures, cores).lanes == lanes
+    assert open_engine(opened, "float32", pictures, cores).lanes == lanes
 
 
 @pytest.mark.parametrize("batch", [4, 64])
-def test_the_saved_model_guesses_as_litert_does(
-    batch: int, bundle: Bundle, paths: list[Path]
-) -> None:
-    files, labels = bundle.files, bundle.manifest.labels
-    tensorflow = Lanes(lambda: SavedModel(files.saved_model, labels), 1, batch)
-    litert = open_engine(bundle, "float32", len(paths), cores=2)
-    difference = scores(tensorflow, bundle, paths) - scores(litert, bundle, paths)
+def test_the_saved_model_guesses_as_litert_does(batch: int, opened: Run, paths: list[Path]) -> None:
+    labels = opened.manifest.labels
+    tensorflow = Lanes(lambda: SavedModel(opened.saved_model, labels), 1, batch)
+    litert = open_engine(opened, "float32", len(paths), cores=2)
+    difference = scores(tensorflow, opened, paths) - scores(litert, opened, paths)
     assert np.abs(difference).max() < 1e-3
 
 
-def test_both_engines_give_probabilities_and_features(bundle: Bundle) -> None:
-    size = bundle.manifest.size
+def test_both_engines_give_probabilities_and_features(opened: Run) -> None:
+    size = opened.manifest.size
     pixels = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), dtype=np.uint8)
-    one = SavedModel(bundle.files.saved_model, bundle.manifest.labels).run(pixels)
-    other = open_engine(bundle, "float32", 1, cores=2).run(pixels)
+    one = SavedModel(opened.saved_model, opened.manifest.labels).run(pixels)
+    other = open_engine(opened, "float32", 1, cores=2).run(pixels)
     for mine, theirs in zip(one, other, strict=True):
         assert mine.shape == theirs.shape
         assert np.abs(mine - theirs).max() < 1e-3 * max(1, np.abs(theirs).max())
 
 
-def test_without_a_gpu_there_is_no_gpu_engine(bundle: Bundle) -> None:
-    assert open_on_gpu(bundle) is None
+def test_without_a_gpu_there_is_no_gpu_engine(opened: Run) -> None:
+    assert open_on_gpu(opened) is None
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])

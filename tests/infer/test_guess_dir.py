@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -531,7 +532,8 @@ def test_five_times_the_pictures_do_not_take_more_memory(
 
 def test_a_source_that_vanishes_before_its_copy_is_listed(tmp_path: Path) -> None:
     folder = SortedFolder(tmp_path / "dest", "run")
-    gone = Guess(tmp_path / "gone.jpg", (("disc", 0.9), ("squares", 0.1)), extension=".jpg")
+    scores = np.array([0.9, 0.1], np.float32)
+    gone = Guess(tmp_path / "gone.jpg", ("disc", "squares"), scores, extension=".jpg")
     (found,) = folder.add_all([gone])
     folder.finish()
     assert found.error == "No such file or directory"

@@ -12,7 +12,7 @@ from retrain.cli.options import WORKSPACE, json_option
 from retrain.errors import UsageError
 
 if TYPE_CHECKING:
-    from retrain.jobs.runs import Run
+    from retrain.jobs.runs import ListedRun
 
 
 @click.command("runs", cls=Command, asks=True)
@@ -76,10 +76,10 @@ def _agreed(question: str) -> bool:
         raise UsageError("Deleting needs an answer. Received: none. --yes gives it.") from None
 
 
-def _line(run: "Run") -> str:
+def _line(run: "ListedRun") -> str:
     mark = "*" if run.published else " "
     when = run.date.strftime("%Y-%m-%d %H:%M UTC") if run.date else "?"
-    name = f"{mark} {run.folder.name}  {when}  {run.size / 1e6:6.1f} MB"
+    name = f"{mark} {run.run.name}  {when}  {run.size / 1e6:6.1f} MB"
     if run.manifest is None:
         return f"{name}  {run.problem}"
     accuracy = f"{run.accuracy[0]} accuracy {run.accuracy[1]:.3f}" if run.accuracy else "not tested"
@@ -90,10 +90,10 @@ def _line(run: "Run") -> str:
     return f"{line}, a copy of {run.copy_of}" if run.copy_of else line
 
 
-def _values(run: "Run") -> dict[str, object]:
+def _values(run: "ListedRun") -> dict[str, object]:
     manifest = run.manifest
     return {
-        "run": run.folder.name,
+        "run": run.run.name,
         "date": run.date.isoformat() if run.date else None,
         "published": run.published,
         "bytes": run.size,

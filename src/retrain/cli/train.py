@@ -56,7 +56,11 @@ def command(tf_files: Path, fresh: bool, as_json: bool, **settings: Any) -> None
     line = shlex.join(["retrain", *sys.argv[1:]])
     result = train(tf_files, train_config(settings), Terminal(), fresh, line)
     if as_json:
-        values = {"run": str(result.run), "seconds": result.seconds, **asdict(result.manifest)}
+        values = {
+            **asdict(result.run.manifest),
+            "run": str(result.run.folder),
+            "seconds": result.seconds,
+        }
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))
     else:
         _print_summary(tf_files, result)

@@ -222,6 +222,21 @@ def _held_whole(image: ImageFile.ImageFile) -> bool:
     return "progressive" in image.info or image.fp.read(1) != bytes([image.layers])
 
 
+def upright_pixels(image: Image.Image, rules: PixelRules) -> Pixels:
+    """Return the pixels that a network sees of an opened picture, uint8 [size, size, 3], RGB.
+
+    Raises:
+        BadPicture: it cannot be decoded to its end.
+    """
+    try:
+        image.load()
+        return fit_pixels(_rgb(_upright(image.copy())), rules)
+    except BadPicture:
+        raise
+    except Exception as error:  # on damaged data Pillow's decoders raise almost anything
+        raise BadPicture(" ".join(str(error).split()) or type(error).__name__) from error
+
+
 def fit_pixels(image: Image.Image, rules: PixelRules, part: Box = WHOLE) -> Pixels:
     """Bring an RGB picture, or a part of it, to the network's square; uint8 [size, size, 3]."""
     width, height = image.size

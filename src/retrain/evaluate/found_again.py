@@ -2,31 +2,14 @@
 
 import contextlib
 import hashlib
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from retrain.data.images import BadPicture, read_bytes
 from retrain.data.sources import visible_files
-from retrain.files import read_csv
 from retrain.progress import Reporter
-from retrain.workspace import SPLIT
-
-_SHA256 = re.compile("[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class SplitRow:
-    """A picture of a split. name: its path in the data folder when the model was trained.
-
-    sha256: of its content, hex; "" where an older version wrote down a group instead.
-    """
-
-    name: str
-    category: str
-    side: str
-    sha256: str
+from retrain.run import SplitRow
 
 
 @dataclass(frozen=True)
@@ -35,21 +18,6 @@ class FoundAgain:
 
     paths: Mapping[str, Path]
     missing: Mapping[str, str]
-
-
-def split_rows(run: Path) -> list[SplitRow]:
-    """Return the pictures of a run's split, without those that were gone when it was trained."""
-    return [
-        SplitRow(row["path"], row.get("category") or "", row.get("side") or "", content_of(row))
-        for row in read_csv(run / SPLIT)
-        if row.get("path")
-    ]
-
-
-def content_of(row: Mapping[str, str]) -> str:
-    """Return the sha256 in a row of split.csv, hex; "" where only a group is known."""
-    key = row.get("key") or ""
-    return row.get("sha256") or (key if _SHA256.fullmatch(key) else "")
 
 
 def shared(rows: Sequence[SplitRow], others: Sequence[SplitRow]) -> list[SplitRow]:

@@ -9,18 +9,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.bundle import Bundle
 from retrain.data.images import BadPicture
 from retrain.data.records import Example, Side, Skipped
 from retrain.data.sources import open_data
 from retrain.data.stream import ordered
 from retrain.errors import DataError, RetrainError
-from retrain.evaluate.found_again import SplitRow, content_of, digest, find_again, split_rows
+from retrain.evaluate.found_again import digest, find_again
 from retrain.files import read_csv
-from retrain.infer.engine import Lanes
-from retrain.infer.guess import guess
+from retrain.infer.model import Model
 from retrain.progress import Reporter, counted
-from retrain.workspace import SPLIT, data_of
+from retrain.run import Run, SplitRow, content_of
 
 AHEAD = 64  # files in flight while they are compared
 
@@ -51,36 +49,34 @@ class Judged:
     probabilities: NDArray[np.float32]
 
 
-def held_back(bundle: Bundle, side: Side | None) -> tuple[Side, list[SplitRow]]:
+def held_back(run: Run, side: Side | None) -> tuple[Side, list[SplitRow]]:
     """Return one side of the split that a model was trained with.
 
     Args:
-        bundle: a run.
+        run: whose split is read.
         side: None for test, or for validation where test is empty.
 
     Raises:
         DataError: there is no split, or nothing on that side.
     """
-    run = bundle.files.folder
-    rows = split_rows(run)
+    rows = run.read_split()
     if side is None:
         side = "test" if any(row.side == "test" for row in rows) else "validation"
     chosen = [row for row in rows if row.side == side]
     if not chosen:
         raise DataError(
-            f"{run.name} must have held back {side} pictures. Received: none in {run / SPLIT}. "
-            "Name labelled pictures with --data."
+            f"{run.name} must have held back {side} pictures. Received: none in {run.split}. "
+            "Name a folder of labelled pictures.",
+            setting="data",
         )
     return side, chosen
 
 
-def pictures_of(
-    bundle: Bundle, side: Side, rows: Sequence[SplitRow], report: Reporter
-) -> KnownPictures:
+def pictures_of(run: Run, side: Side, rows: Sequence[SplitRow], report: Reporter) -> KnownPictures:
     """Return pictures that a training held back, as they lie in its workspace now.
 
     Args:
-        bundle: the run.
+        run: whose pictures they are.
         side: of all rows.
         rows: of its split.
         report: shows progress.
@@ -88,12 +84,12 @@ def pictures_of(
     Raises:
         DataError: the run does not lie in a workspace, or none of the pictures is there.
     """
-    run = bundle.files.folder
-    data = data_of(run)
+    data = run.data
     if data is None:
         raise DataError(
             f"The pictures that {run.name} was trained with must lie in its workspace's data "
-            f"folder. Received: {run}. Name labelled pictures with --data."
+            f"folder. Received: {run.folder}. Name a folder of labelled pictures.",
+            setting="data",
         )
     found = find_again(rows, data, report)
     examples = []
@@ -103,32 +99,33 @@ def pictures_of(
         if path == data / row.name:
             examples.append(Example(path, row.name, row.category, side))
         elif path:  # moved, perhaps to the folder of the category where it belongs
-            categories = categories if categories is not None else _categories(data, bundle)
+            categories = categories if categories is not None else _categories(data, run)
             name = path.relative_to(data).as_posix()
             examples.append(Example(path, name, categories.get(name, row.category), side))
     if not examples:
         raise DataError(
-            f"{run.name} must have pictures for {side} to be judged by. Received: none in {data}. "
-            "Name labelled pictures with --data."
+            f"{run.name} must have {side} pictures to be judged by. Received: none in {data}. "
+            "Name a folder of labelled pictures.",
+            setting="data",
         )
     skipped = [Skipped(name, reason) for name, reason in found.missing.items()]
     return KnownPictures(f"the {side} pictures of its training", side, examples, skipped)
 
 
-def _categories(data: Path, bundle: Bundle) -> dict[str, str]:
+def _categories(data: Path, run: Run) -> dict[str, str]:
     """Return the category of each file as it lies now, by name, if the model knows it."""
     try:
         examples = open_data(data).examples
     except RetrainError:  # no layout that could be trained on; the split's categories stand
         return {}
-    return {e.name: e.category for e in examples if e.category in bundle.manifest.labels}
+    return {e.name: e.category for e in examples if e.category in run.manifest.labels}
 
 
-def labelled_folder(bundles: Sequence[Bundle], folder: Path, report: Reporter) -> KnownPictures:
+def labelled_folder(runs: Sequence[Run], folder: Path, report: Reporter) -> KnownPictures:
     """Return the pictures of a folder laid out like a workspace's data, of known categories.
 
     Args:
-        bundles: of the same categories; their training pictures are counted with a warning.
+        runs: of the same categories; their training pictures are counted with a warning.
         folder: category folders, a ready-made split, or labels.csv.
         report: hears what is odd, shows progress.
 
@@ -138,7 +135,7 @@ def labelled_folder(bundles: Sequence[Bundle], folder: Path, report: Reporter) -
     dataset = open_data(folder)
     for note in dataset.notes:
         report.warn(note)
-    labels = bundles[0].manifest.labels
+    labels = runs[0].manifest.labels
     unknown = Counter(e.category for e in dataset.examples if e.category not in labels)
     skipped = [
         *dataset.skipped,
@@ -151,18 +148,17 @@ def labelled_folder(bundles: Sequence[Bundle], folder: Path, report: Reporter) -
     examples = [e for e in dataset.examples if e.category not in unknown]
     if not examples:
         raise DataError(
-            f"--data must hold categories of the model: {', '.join(labels)}. "
-            f"Received: {', '.join(sorted(unknown))}."
+            f"Labelled pictures must be of the model's categories: {', '.join(labels)}. "
+            f"Received: {', '.join(sorted(unknown))}.",
+            setting="data",
         )
-    _warn_of_learned(bundles, examples, report)
+    _warn_of_learned(runs, examples, report)
     return KnownPictures(str(folder), "", examples, skipped)
 
 
-def _warn_of_learned(
-    bundles: Sequence[Bundle], examples: Sequence[Example], report: Reporter
-) -> None:
+def _warn_of_learned(runs: Sequence[Run], examples: Sequence[Example], report: Reporter) -> None:
     """Say how many pictures the models were trained with, told by their content."""
-    learned = {bundle.manifest.run: _learned(bundle) for bundle in bundles}
+    learned = {run.name: _learned(run) for run in runs}
     if not any(learned.values()):
         return
     contents: Counter[str] = Counter()
@@ -170,22 +166,21 @@ def _warn_of_learned(
         for sha256 in ordered(_digest, (e.path for e in examples), ahead=AHEAD):
             contents[sha256] += 1
             advance(1)
-    for run, known in learned.items():
+    for name, known in learned.items():
         count = sum(contents[sha256] for sha256 in known)
         if count:
             report.warn(
                 f"{count} of {counted(len(examples), 'picture')} were used to train "
-                f"{run}: what follows is better than it will be on new ones."
+                f"{name}: what follows is better than it will be on new ones."
             )
 
 
-def _learned(bundle: Bundle) -> set[str]:
+def _learned(run: Run) -> set[str]:
     """Return the sha256 of each picture that a model has learned from, as far as it is known."""
-    run = bundle.files.folder
-    data = data_of(run)
-    learned = {content_of(row) for row in read_csv(run / SPLIT) if row.get("side") == "train"}
+    data = run.data
+    learned = {content_of(row) for row in read_csv(run.split) if row.get("side") == "train"}
     if "" in learned and data is not None:  # of groups, by an older version
-        rows = (row for row in split_rows(run) if row.side == "train" and not row.sha256)
+        rows = (row for row in run.read_split() if row.side == "train" and not row.sha256)
         learned |= {_digest(data / row.name) for row in rows}
     return learned - {""}
 
@@ -197,30 +192,25 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def judge(
-    pictures: KnownPictures, bundle: Bundle, engine: Lanes, threads: int, report: Reporter
-) -> Judged:
+def judge(pictures: KnownPictures, model: Model, report: Reporter) -> Judged:
     """Let a model guess labelled pictures; those that cannot be read join the skipped.
 
     Raises:
         DataError: none can be read.
     """
-    labels = bundle.manifest.labels
     rows, seen, bad = [], [], list(pictures.skipped)
     with report.bar("guessing", len(pictures.examples)) as advance:
-        paths = [example.path for example in pictures.examples]
-        guesses = guess(engine, labels, bundle.rules, paths, threads)
+        guesses = model.guess_all(example.path for example in pictures.examples)
         for example, found in zip(pictures.examples, guesses, strict=True):
-            if found.error:
-                bad.append(Skipped(example.name, found.error))
+            if found.probabilities is None:
+                bad.append(Skipped(example.name, found.error or ""))
             else:
-                scores = dict(found.scores)
-                rows.append(np.array([scores[label] for label in labels], np.float32))
+                rows.append(found.probabilities)
                 seen.append(example)
             advance(1)
     if not seen:
         raise DataError(
             f"Pictures to judge a model by must be readable. Received: none in {pictures.source}."
         )
-    truth = np.array([labels.index(example.category) for example in seen], np.int64)
+    truth = np.array([model.categories.index(example.category) for example in seen], np.int64)
     return Judged(seen, bad, truth, np.stack(rows))

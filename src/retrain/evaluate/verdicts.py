@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from retrain.errors import BundleError
 from retrain.files import ENCODE_ERRORS, write_csv
 
-PREDICTIONS = "predictions.csv"
 _HEADER = ("path", "side", "category", "guess", "score", "score_of_category", "loss")
 
 

@@ -10,7 +10,6 @@ from retrain.evaluate.verdicts import Verdict
 from retrain.files import atomic_writer
 from retrain.plots import draw_sheet, shortened
 
-TOP_LOSSES = "top-losses.png"
 _COLUMNS, _ROWS = 6, 4
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from retrain.bundle import BundleFiles
 from retrain.data.stream import cores
 from retrain.export.litert import export_litert
 from retrain.export.outputs import classifier_outputs, freeze
@@ -14,6 +13,7 @@ from retrain.infer.litert import LiteRT
 from retrain.infer.savedmodel import SavedModel
 from retrain.model.classifier import Classifier
 from retrain.progress import Reporter, counted, duration
+from retrain.run import Run
 
 SECONDS = 12.0  # of converting and reloading a small model, besides comparing pictures
 PASSES = 6  # of the network a picture, in all comparisons
@@ -21,7 +21,7 @@ PASSES = 6  # of the network a picture, in all comparisons
 
 def write_float32(
     classifier: Classifier,
-    files: BundleFiles,
+    run: Run,
     paths: Sequence[Path],
     report: Reporter,
     *,
@@ -31,7 +31,7 @@ def write_float32(
 
     Args:
         classifier: the trained model.
-        files: where the bundle's models go.
+        run: where the bundle's models go.
         paths: pictures to compare on.
         report: hears the estimate.
         seconds_per_picture: of one forward pass, for the estimate.
@@ -44,12 +44,12 @@ def write_float32(
         f"Exporting and comparing on {counted(len(paths), 'picture')}, about {duration(seconds)}."
     )
     network, rules, categories = classifier.network, classifier.rules, classifier.categories
-    network.save(files.keras)
+    network.save(run.keras)
     outputs = classifier_outputs(network, classifier.temperature)
-    export_saved_model(freeze(outputs, rules), categories, rules, files.saved_model)
-    export_litert(network, outputs, rules, files.litert)
-    saved = SavedModel(files.saved_model, categories)
-    litert = LiteRT(files.litert, cores())
+    export_saved_model(freeze(outputs, rules), categories, rules, run.saved_model)
+    export_litert(network, outputs, rules, run.litert)
+    saved = SavedModel(run.saved_model, categories)
+    litert = LiteRT(run.litert, cores())
     runs = {
         "pixels": saved.probabilities,
         "litert": lambda pixels: litert.run(pixels).probabilities,

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.bundle import BundleFiles
 from retrain.data.images import PixelRules, Pixels
 from retrain.data.stream import cores, evenly, pixel_batches
 from retrain.export.int8 import (
@@ -26,6 +25,7 @@ from retrain.infer.cascade import Quantised
 from retrain.infer.litert import LiteRT
 from retrain.model.classifier import Classifier
 from retrain.progress import Reporter, counted, duration
+from retrain.run import Run
 
 Array = NDArray[np.float32]
 
@@ -58,7 +58,7 @@ class _Measured:
 
 def weigh_int8(
     classifier: Classifier,
-    files: BundleFiles,
+    run: Run,
     sample: Sample,
     report: Reporter,
     *,
@@ -68,7 +68,7 @@ def weigh_int8(
 
     Args:
         classifier: the trained model; its float32 exports are written already.
-        files: where the bundle's models lie.
+        run: where the bundle's models lie.
         sample: pictures to weigh by.
         report: hears the estimate and the verdict.
         seconds_per_picture: of one forward pass in float32, for the estimate.
@@ -84,13 +84,13 @@ def weigh_int8(
     )
     rules = classifier.rules
     export_int8(
-        classifier.network, rules, _one_by_one(evenly(sample.paths, SAMPLES), rules), files.int8
+        classifier.network, rules, _one_by_one(evenly(sample.paths, SAMPLES), rules), run.int8
     )
     kernel, bias = (values / classifier.temperature for values in classifier.head)
-    quantised = Quantised(files.int8, kernel, bias, cores())
-    measured = _measure(quantised, LiteRT(files.litert, cores()), sample, rules)
+    quantised = Quantised(run.int8, kernel, bias, cores())
+    measured = _measure(quantised, LiteRT(run.litert, cores()), sample, rules)
     head = corrected_head(measured.quantised, measured.exact, kernel, bias)
-    with atomic_writer(files.int8_head) as part, part.open("wb") as file:
+    with atomic_writer(run.int8_head) as part, part.open("wb") as file:
         np.savez(file, kernel=head[0], bias=head[1])
     agreement = measure_agreement(
         measured.quantised @ head[0] + head[1], measured.exact @ kernel + bias

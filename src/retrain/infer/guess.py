@@ -1,34 +1,67 @@
-"""Guesses what pictures show."""
+"""What a model says of a picture."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from retrain.data.images import BadPicture, PixelRules, Pixels, extension, read_bytes, read_pixels
-from retrain.data.stream import batched, ordered
-from retrain.infer.engine import Engine, Lanes
-from retrain.infer.names import own_suffix
-from retrain.infer.stamp import Stamp, stamp_of
+from retrain.infer.stamp import Stamp
 
-Score = tuple[str, float]
+Source = Path | str | bytes | Image.Image | NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
+class Score(NamedTuple):
+    """A category and its calibrated probability, 0..1."""
+
+    category: str
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
 class Guess:
-    """One picture's categories with their probabilities, best first; or why there are none.
+    """One picture's probabilities, or the reason why there are none.
 
-    extension: the file's own, such as ".JPG", or its format's where it has none. stamp: the file's
-    before it was read; None if it could not be.
+    source: the picture, as it was given.
+    categories: the names of the model's outputs, in their order.
+    probabilities: float32 [k] in the same order; None where the picture could not be read.
+    error: the reason; None where the picture could be read.
+    extension: of the file's name, such as ".JPG", or its format's where the name has none.
+    stamp: of the file before it was read; None if it is no file, or could not be found.
     """
 
-    path: Path
-    scores: tuple[Score, ...] = ()
+    source: Source
+    categories: tuple[str, ...] = ()
+    probabilities: NDArray[np.float32] | None = None
     error: str | None = None
     extension: str = ""
     stamp: Stamp | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file that was guessed; for guesses about files only."""
+        assert isinstance(self.source, Path | str)
+        return Path(self.source)
+
+    @cached_property
+    def scores(self) -> tuple[Score, ...]:
+        """All categories with their probabilities, best first; none where there was an error."""
+        if self.probabilities is None:
+            return ()
+        order = np.argsort(-self.probabilities, kind="stable")
+        return tuple(Score(self.categories[i], float(self.probabilities[i])) for i in order)
+
+    @property
+    def best(self) -> Score:
+        """The most probable category."""
+        return self.scores[0]
+
+    def __str__(self) -> str:
+        """Write the scores as the command line does, a line each."""
+        return self.error or "\n".join(score_line(*score) for score in self.scores)
 
 
 def score_line(category: str, score: float) -> str:
@@ -38,63 +71,3 @@ def score_line(category: str, score: float) -> str:
     'elsa (score = 0.99636)'
     """
     return f"{category} (score = {score:.5f})"
-
-
-def guess(
-    engine: Lanes,
-    labels: Sequence[str],
-    rules: PixelRules,
-    paths: Iterable[Path | Guess],
-    threads: int,
-) -> Iterator[Guess]:
-    """Yield a guess for each path, in order, unreadable ones included; known guesses pass through.
-
-    Pictures are decoded in threads of their own, ahead of the network; all queues are short.
-
-    Args:
-        engine: the model.
-        labels: categories in the order of its outputs.
-        rules: how pictures become its pixels.
-        paths: picture files, and guesses that were made before.
-        threads: that decode.
-    """
-
-    def load(path: Path | Guess) -> _Loaded:
-        return path if isinstance(path, Guess) else _open(path, rules)
-
-    def answer(batch: Sequence[_Loaded]) -> list[Guess]:
-        return list(_guess_batch(engine, labels, batch))
-
-    loaded = ordered(load, paths, 2 * threads + 2 * engine.batch, threads)
-    for guesses in ordered(answer, batched(loaded, engine.batch), 2 * engine.lanes, engine.lanes):
-        yield from guesses
-
-
-_Loaded = tuple[Guess, Pixels] | Guess  # the first lacks its scores
-
-
-def _open(path: Path, rules: PixelRules) -> _Loaded:
-    stamp = stamp_of(path)
-    try:
-        content = read_bytes(path)
-        pixels = read_pixels(content, rules)
-    except BadPicture as error:
-        return Guess(path, error=str(error), stamp=stamp)
-    return Guess(path, extension=own_suffix(path.name) or extension(content), stamp=stamp), pixels
-
-
-def _guess_batch(
-    engine: Engine, labels: Sequence[str], loaded: Sequence[_Loaded]
-) -> Iterator[Guess]:
-    readable = [one[1] for one in loaded if not isinstance(one, Guess)]
-    answers = iter(engine.run(np.stack(readable)).probabilities if readable else ())
-    for one in loaded:
-        if isinstance(one, Guess):
-            yield one
-        else:
-            yield replace(one[0], scores=_best_first(labels, next(answers)))
-
-
-def _best_first(labels: Sequence[str], probabilities: NDArray[np.float32]) -> tuple[Score, ...]:
-    order = np.argsort(-probabilities, kind="stable")
-    return tuple((labels[i], float(probabilities[i])) for i in order)

@@ -12,6 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from retrain.config import SortConfig
 from retrain.errors import UsageError
 from retrain.infer.copying import ABOUT_ONE_COPY, SourceError, destination_errors, make_copy, moved
@@ -69,7 +71,8 @@ class SortedFolder:
         unsure = absolute(self._how.unsure) if self._how.unsure else folder
         if self._how.unsure and unsure.resolve() == folder.resolve():
             raise UsageError(
-                f"--unsure must be another folder than DEST. Received: {self._how.unsure}"
+                f"Pictures are set aside in another folder than DEST. Received: {unsure} for both.",
+                setting="unsure",
             )
         refuse_foreign(folder)
         names = {folder: "DEST"} if self._how.dry_run else {unsure: "--unsure", folder: "DEST"}
@@ -95,11 +98,12 @@ class SortedFolder:
             return source
         if self._how.dry_run or self._is_in_place(row):
             return None
-        scores = tuple(self._results.scores(row.source).items())
+        scores = self._results.scores(row.source)
         suffix = own_suffix(source.name) or Path(row.copy).suffix
         if not scores or not (suffix or self._how.keep_names):
             return source
-        return Guess(source, scores, extension=suffix, stamp=now)
+        known = np.array([*scores.values()], np.float32)
+        return Guess(source, tuple(scores), known, extension=suffix, stamp=now)
 
     def is_unsure(self, row: Row) -> bool:
         """Tell whether a picture is set aside."""

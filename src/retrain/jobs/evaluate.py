@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain.bundle import Bundle, open_bundle
 from retrain.data.records import Side, Skipped
-from retrain.data.stream import cores
 from retrain.errors import UsageError
 from retrain.evaluate.found_again import shared
 from retrain.evaluate.labelled_pictures import (
@@ -16,13 +14,14 @@ from retrain.evaluate.labelled_pictures import (
     labelled_folder,
     pictures_of,
 )
-from retrain.evaluate.verdicts import PREDICTIONS, Verdict, verdicts, write_predictions
-from retrain.evaluate.worst import TOP_LOSSES, draw_top_losses
+from retrain.evaluate.verdicts import Verdict, verdicts, write_predictions
+from retrain.evaluate.worst import draw_top_losses
 from retrain.files import machine_errors, output_folder
-from retrain.infer.choice import open_engine
+from retrain.infer.model import Model
 from retrain.metrics import Evaluation, evaluate, mcnemar
 from retrain.progress import Reporter
-from retrain.workspace import Workspace
+from retrain.run import Run
+from retrain.workspace import open_run
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,21 @@ class Evaluated:
     scores: Evaluation
     verdicts: Sequence[Verdict]
     skipped: Sequence[Skipped]
+
+    @property
+    def accuracy(self) -> float:
+        """The share of pictures that were named rightly, 0..1."""
+        return self.scores.accuracy
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy."""
+        return self.scores.interval
+
+    @property
+    def confusion(self) -> tuple[tuple[int, ...], ...]:
+        """Counts [k][k]: a row for each true category, a column for each guess."""
+        return self.scores.confusion
 
 
 @dataclass(frozen=True)
@@ -69,15 +83,23 @@ def evaluate_model(
         BundleError: there is no model. DataError: there are no labelled pictures.
         MachineError: `output` cannot be written. UsageError: `data` together with `side`.
     """
-    bundle = open_bundle(Workspace(root.absolute()).published())
+    run = open_run(root)
     folder = output_folder(output) if output else None
-    pictures = _pictures(bundle, data, side, report)
-    scores, found, skipped = _judge(pictures, bundle, report)
+    result = evaluate_with(Model(run, precision="float32"), data, side, report)
     if folder is not None:
         with machine_errors(folder):
-            write_predictions(folder / PREDICTIONS, found)
-            draw_top_losses(found, bundle.rules, folder / TOP_LOSSES)
-    return Evaluated(bundle.manifest.run, pictures.source, scores, found, skipped)
+            write_predictions(folder / run.predictions.name, result.verdicts)
+            draw_top_losses(result.verdicts, run.rules, folder / run.top_losses.name)
+    return result
+
+
+def evaluate_with(
+    model: Model, data: Path | None, side: Side | None, report: Reporter
+) -> Evaluated:
+    """Do what `evaluate_model` does with a model that is open, and write nothing."""
+    pictures = _pictures(model.run, data, side, report)
+    scores, found, skipped = _judge(pictures, model, report)
+    return Evaluated(model.run.manifest.run, pictures.source, scores, found, skipped)
 
 
 def compare(
@@ -96,24 +118,24 @@ def compare(
         UsageError: the models know different categories, or share no pictures.
         BundleError, DataError: as for `evaluate_model`.
     """
-    bundles = [open_bundle(Workspace(root.absolute()).published()) for root in (first, second)]
-    labels = bundles[0].manifest.labels
-    if set(labels) != set(bundles[1].manifest.labels):
+    runs = [open_run(root) for root in (first, second)]
+    labels = runs[0].manifest.labels
+    if set(labels) != set(runs[1].manifest.labels):
         raise UsageError(
             "Models to compare must know the same categories. Received: "
-            f"{', '.join(labels)} and {', '.join(bundles[1].manifest.labels)}."
+            f"{', '.join(labels)} and {', '.join(runs[1].manifest.labels)}."
         )
     if data is None:
-        pictures = _held_back_by_both(bundles[0], bundles[1], side, report)
+        pictures = _held_back_by_both(runs[0], runs[1], side, report)
     else:
         _one_source(data, side)
-        pictures = labelled_folder(bundles, data.absolute(), report)
-    judged = [_judge(pictures, bundle, report) for bundle in bundles]
+        pictures = labelled_folder(runs, data.absolute(), report)
+    judged = [_judge(pictures, Model(run, precision="float32"), report) for run in runs]
     right = [{v.name for v in found if v.right} for _, found, _ in judged]
     only_first = [v for v in judged[0][1] if v.name in right[0] - right[1]]
     only_second = [v for v in judged[1][1] if v.name in right[1] - right[0]]
     return Compared(
-        runs=(bundles[0].manifest.run, bundles[1].manifest.run),
+        runs=(runs[0].manifest.run, runs[1].manifest.run),
         source=pictures.source,
         scores=(judged[0][0], judged[1][0]),
         only_first=only_first,
@@ -123,22 +145,24 @@ def compare(
     )
 
 
-def _pictures(
-    bundle: Bundle, data: Path | None, side: Side | None, report: Reporter
-) -> KnownPictures:
+def _pictures(run: Run, data: Path | None, side: Side | None, report: Reporter) -> KnownPictures:
     if data is None:
-        return pictures_of(bundle, *held_back(bundle, side), report)
+        return pictures_of(run, *held_back(run, side), report)
     _one_source(data, side)
-    return labelled_folder([bundle], data.absolute(), report)
+    return labelled_folder([run], data.absolute(), report)
 
 
 def _one_source(data: Path, side: Side | None) -> None:
     if side is not None:
-        raise UsageError(f"--data and --side exclude each other. Received: {data} and {side}.")
+        raise UsageError(
+            "Pictures come from a labelled folder or from a side of the split, not from both. "
+            f"Received: {data} and {side}.",
+            setting="side",
+        )
 
 
 def _held_back_by_both(
-    first: Bundle, second: Bundle, side: Side | None, report: Reporter
+    first: Run, second: Run, side: Side | None, report: Reporter
 ) -> KnownPictures:
     side, rows = held_back(first, side)
     # The same side: validation pictures had a say in the training that held them back.
@@ -146,20 +170,20 @@ def _held_back_by_both(
     common = shared(rows, others)
     if not common:
         raise UsageError(
-            f"{first.manifest.run} and {second.manifest.run} held back no picture in common. "
-            "Name labelled pictures with --data."
+            "Two models are compared on pictures that both held back. Received: "
+            f"{first.name} and {second.name}, which have none in common. Name a folder of labelled "
+            "pictures.",
+            setting="data",
         )
     return pictures_of(first, side, common, report)
 
 
 def _judge(
-    pictures: KnownPictures, bundle: Bundle, report: Reporter
+    pictures: KnownPictures, model: Model, report: Reporter
 ) -> tuple[Evaluation, list[Verdict], Sequence[Skipped]]:
-    threads = cores()
-    engine = open_engine(bundle, "float32", len(pictures.examples), threads)
-    judged = judge(pictures, bundle, engine, threads, report)
+    judged = judge(pictures, model, report)
     names, paths = zip(*((e.name, e.path) for e in judged.examples), strict=True)
-    labels = bundle.manifest.labels
+    labels = model.categories
     found = verdicts(names, paths, pictures.side, judged.probabilities, judged.labels, labels)
     scores = evaluate(judged.probabilities, judged.labels, labels)
     assert scores is not None  # judge() refuses to judge by nothing

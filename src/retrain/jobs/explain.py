@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.bundle import open_bundle
 from retrain.config import ExplainMethod
 from retrain.data.images import BadPicture, Pixels, read_bytes, read_pixels
 from retrain.data.records import category_name
@@ -19,7 +18,7 @@ from retrain.evaluate.interpret import BY_PIXEL, Interpreter
 from retrain.files import atomic_writer, machine_errors, output_folder
 from retrain.model.classifier import load_classifier
 from retrain.plots import draw_sheet, ember, overlay, relief
-from retrain.workspace import Workspace
+from retrain.workspace import Workspace, open_run
 
 FOLDER = "explained"
 LONGEST = 180  # bytes of a picture's name; file systems allow 255 for all
@@ -59,21 +58,24 @@ def explain(
             not work on this network. MachineError: `output` cannot be written.
     """
     workspace = Workspace(root.absolute())
-    bundle = open_bundle(workspace.published())
-    labels = bundle.manifest.labels
+    run = open_run(root)
+    labels = run.manifest.labels
     categories = [category_name(name) for name in categories]
     for name in categories:
         if name not in labels:
-            raise UsageError(f"--category must be one of {', '.join(labels)}. Received: {name!r}.")
+            raise UsageError(
+                f"The category must be one of {', '.join(labels)}. Received: {name!r}.",
+                setting="category",
+            )
     folder = output_folder(output or workspace.root / FOLDER)
-    classifier = load_classifier(bundle)
+    classifier = load_classifier(run)
     interpreter = Interpreter(classifier.network, layer)
     if method.startswith("guided") and (reason := interpreter.refusal()):
         raise UsageError(reason)
     names: Counter[str] = Counter()
     for path in images:
         try:
-            pixels = read_pixels(read_bytes(path), bundle.rules)
+            pixels = read_pixels(read_bytes(path), run.rules)
         except BadPicture as error:
             yield Explanation(path, None, {}, (), str(error))
             continue

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.bundle import BundleFiles
 from retrain.data.stream import evenly
 from retrain.export.float32 import write_float32
 from retrain.export.parity import PICTURES as PARITY_PICTURES
@@ -18,6 +17,7 @@ from retrain.files import write_text
 from retrain.jobs.training_data import TrainingData
 from retrain.model.classifier import Classifier
 from retrain.progress import Reporter
+from retrain.run import Run
 
 INT8_PICTURES = 5000  # on which int8 is weighed, at most: enough to see 0.1 %
 # Of many thousands for validation; an export that is wrong shows on ten.
@@ -36,7 +36,7 @@ def write_exports(
     classifier: Classifier,
     data: TrainingData,
     features: NDArray[np.float32] | None,
-    run: Path,
+    run: Run,
     report: Reporter,
     *,
     seconds_per_picture: float,
@@ -48,22 +48,21 @@ def write_exports(
         classifier: the trained model.
         data: pictures to compare on.
         features: of this model for `data.pictures`, float32 [n, d]; None if not known.
-        run: the bundle's folder.
+        run: where the bundle's models go.
         report: hears what happens.
         seconds_per_picture: of one forward pass, for the estimates.
         int8: whether to make and weigh the int8 model.
     """
-    files = BundleFiles(run)
-    write_text(run / "labels.txt", "".join(f"{name}\n" for name in classifier.categories))
+    write_text(run.labels, "".join(f"{name}\n" for name in classifier.categories))
     checks = write_float32(
-        classifier, files, _parity_paths(data), report, seconds_per_picture=seconds_per_picture
+        classifier, run, _parity_paths(data), report, seconds_per_picture=seconds_per_picture
     )
     gc.collect()  # the graphs of a large backbone take gigabytes, and int8 needs its own
     cascade = None
     if int8 and checks["passed"]:
         sample = _int8_sample(data, features)
         cascade = weigh_int8(
-            classifier, files, sample, report, seconds_per_picture=seconds_per_picture
+            classifier, run, sample, report, seconds_per_picture=seconds_per_picture
         )
     return Exports(checks, cascade)
 

@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from retrain.bundle import open_bundle
 from retrain.config import GuessConfig
-from retrain.data.stream import cores
-from retrain.infer.choice import open_engine
-from retrain.infer.guess import Guess, guess
-from retrain.workspace import Workspace
+from retrain.infer.guess import Guess
+from retrain.infer.model import Model
+from retrain.workspace import open_run
 
 
 def guess_files(root: Path, images: Sequence[Path], config: GuessConfig) -> Iterator[Guess]:
@@ -22,7 +20,10 @@ def guess_files(root: Path, images: Sequence[Path], config: GuessConfig) -> Iter
     Raises:
         BundleError: there is no model, or it cannot be read.
     """
-    bundle = open_bundle(Workspace(root).published())
-    threads = config.threads or cores()
-    engine = open_engine(bundle, config.precision, len(images), threads)
-    return guess(engine, bundle.manifest.labels, bundle.rules, images, threads)
+    model = Model(
+        open_run(root),
+        precision=config.precision,
+        threads=config.threads,
+        pictures=len(images),
+    )
+    return model.guess_all(images)

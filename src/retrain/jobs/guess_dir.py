@@ -4,18 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from retrain.bundle import Bundle, open_bundle
 from retrain.config import GuessConfig, SortConfig
-from retrain.data.stream import cores
 from retrain.errors import UsageError
-from retrain.infer.choice import open_engine
-from retrain.infer.guess import Guess, guess
+from retrain.infer.guess import Guess
 from retrain.infer.guess_dir import SortedFolder
+from retrain.infer.model import Model
 from retrain.infer.names import folder_name
 from retrain.infer.rows import Row
 from retrain.infer.sources import absolute, count_sources, folders, sources
 from retrain.progress import Reporter, counted
-from retrain.workspace import Workspace
+from retrain.run import Run
+from retrain.workspace import open_run
 
 
 @dataclass
@@ -65,18 +64,30 @@ def sort_folder(
     Raises:
         UsageError: the folders do not fit. BundleError: no model. MachineError: cannot write.
     """
-    if (sorting.min_score is None) != (sorting.unsure is None):
-        raise UsageError(
-            "--min-score and --unsure go together: a score from 0 to 1, and a folder for pictures "
-            "below it. Received: one of them."
-        )
-    bundle = open_bundle(Workspace(root).published())
+    run, source, destination = open_run(root), absolute(source), absolute(destination)
+    total = _checked(run, source, destination, sorting)
+    model = Model(run, precision=guessing.precision, threads=guessing.threads, pictures=total)
+    return _sort(model, source, destination, sorting, report, total)
+
+
+def sort_with(
+    model: Model, source: Path, destination: Path, sorting: SortConfig, report: Reporter
+) -> Sorted:
+    """Do what `sort_folder` does with a model that is open."""
     source, destination = absolute(source), absolute(destination)
-    outside = _written_to(destination, bundle, sorting)
-    total = count_sources(source, outside, sorting.recursive)
-    threads = guessing.threads or cores()
-    engine = open_engine(bundle, guessing.precision, total, threads)
-    folder = SortedFolder(destination, bundle.manifest.run, sorting)
+    total = _checked(model.run, source, destination, sorting)
+    return _sort(model, source, destination, sorting, report, total)
+
+
+def _sort(
+    model: Model,
+    source: Path,
+    destination: Path,
+    sorting: SortConfig,
+    report: Reporter,
+    total: int,
+) -> Sorted:
+    folder = SortedFolder(destination, model.run.manifest.run, sorting)
     for place, reason in folder.unlocked.items():
         report.warn(
             f"{place} cannot be locked ({reason}): start no second guess-dir into it meanwhile."
@@ -98,8 +109,7 @@ def sort_folder(
                     else:
                         yield wanted
 
-            guesses = guess(engine, bundle.manifest.labels, bundle.rules, fresh(), threads)
-            for row in folder.add_all(guesses):
+            for row in folder.add_all(model.guess_all(fresh())):
                 result.add(row, folder.is_unsure(row))
                 advance(1)
     finally:
@@ -109,12 +119,23 @@ def sort_folder(
     return result
 
 
-def _written_to(destination: Path, bundle: Bundle, sorting: SortConfig) -> list[Path]:
+def _checked(run: Run, source: Path, destination: Path, sorting: SortConfig) -> int:
+    """Return how many files there are to guess, if settings and folders fit together."""
+    if (sorting.min_score is None) != (sorting.unsure is None):
+        raise UsageError(
+            "The least score and the folder for unsure pictures go together: a score from 0 to 1, "
+            "and where pictures below it are set aside. Received: one of them.",
+            setting="unsure" if sorting.unsure is None else "min_score",
+        )
+    return count_sources(source, _written_to(destination, run, sorting), sorting.recursive)
+
+
+def _written_to(destination: Path, run: Run, sorting: SortConfig) -> list[Path]:
     """Return the folders that copies go to: DEST, and where links of categories lead."""
     places = [destination, *([absolute(sorting.unsure)] if sorting.unsure else [])]
     if not sorting.keep_names:
         return places
-    names = [folder_name(label) for label in bundle.manifest.labels]
+    names = [folder_name(label) for label in run.manifest.labels]
     links = [place / name for place in places for name in names if (place / name).is_symlink()]
     return places + links
 

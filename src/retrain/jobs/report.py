@@ -1,6 +1,5 @@
 """Writes a run's report.html, from what the run and its workspace hold."""
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,20 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from retrain.bundle import Bundle, open_bundle
 from retrain.data.images import BadPicture, Pixels, read_bytes, read_pixels
 from retrain.errors import BundleError
-from retrain.evaluate.found_again import find_again, split_rows
+from retrain.evaluate.found_again import find_again
 from retrain.evaluate.interpret import Interpreter
 from retrain.evaluate.report import TOP_LOSSES, Facts, render
-from retrain.evaluate.verdicts import PREDICTIONS, Verdict, read_predictions
-from retrain.files import ENCODE_ERRORS, machine_errors, output_file, read_csv, write_text
+from retrain.evaluate.verdicts import Verdict, read_predictions
+from retrain.files import machine_errors, output_file, read_json, write_text
 from retrain.model.classifier import Classifier, load_classifier
 from retrain.plots import overlay
 from retrain.progress import Reporter, counted
-from retrain.workspace import SPLIT, Workspace, data_of
+from retrain.run import Run
+from retrain.workspace import open_run
 
-REPORT, HISTORY_SVG = "report.html", "history.svg"
 _BATCH = 8  # pictures explained at a time
 
 
@@ -38,20 +36,18 @@ def rebuild_report(root: Path, output: Path | None, report: Reporter) -> Path:
     Raises:
         BundleError: there is no model. MachineError: the file cannot be written.
     """
-    bundle = open_bundle(Workspace(root.absolute()).published())
-    path = output_file(output, bundle.files.folder / REPORT)
-    classifier = load_classifier(bundle) if bundle.files.keras.is_file() else None
-    write_report(bundle, classifier, path, report)
+    run = open_run(root)
+    path = output_file(output, run.report)
+    classifier = load_classifier(run) if run.keras.is_file() else None
+    write_report(run, classifier, path, report)
     return path
 
 
-def write_report(
-    bundle: Bundle, classifier: Classifier | None, path: Path, report: Reporter
-) -> None:
+def write_report(run: Run, classifier: Classifier | None, path: Path, report: Reporter) -> None:
     """Write a run's report.
 
     Args:
-        bundle: the run.
+        run: whose report it is.
         classifier: its Keras model, for heat maps; None: there are none.
         path: the HTML file.
         report: shows progress, hears what is missing.
@@ -59,17 +55,15 @@ def write_report(
     Raises:
         MachineError: the file cannot be written.
     """
-    run, manifest = bundle.files.folder, bundle.manifest
-    missing = []
-    data = data_of(run)
+    manifest, data, missing = run.manifest, run.data, []
     if data is None:
         missing.append("The pictures: the run does not lie in its workspace.")
     found: list[Verdict] = []
     try:
-        found = read_predictions(run / PREDICTIONS, data)
+        found = read_predictions(run.predictions, data)
         if any(not {v.category, v.guess} <= set(manifest.labels) for v in found):
             found = []
-            missing.append(f"{PREDICTIONS} belongs to another model.")
+            missing.append(f"{run.predictions.name} belongs to another model.")
     except BundleError as error:
         missing.append(str(error))
     if data:
@@ -82,9 +76,8 @@ def write_report(
     for sentence in missing:
         report.warn(f"Missing in the report: {sentence}")
     counts: dict[str, Counter[str]] = {}
-    for row in read_csv(run / SPLIT):
-        if row.get("path"):
-            counts.setdefault(row["category"], Counter())[row["side"]] += 1
+    for row in run.read_split():
+        counts.setdefault(row.category, Counter())[row.side] += 1
     environment = [
         ("backbone", f"{manifest.backbone} at {manifest.size} px ({manifest.backbone_reason})"),
         ("weights", manifest.weights),
@@ -93,21 +86,18 @@ def write_report(
         ("temperature", f"{manifest.temperature:.3f}"),
         *manifest.versions.items(),
     ]
-    history = run / HISTORY_SVG
+    history = run.history_svg
     page = render(
         Facts(
             run=manifest.run,
             labels=manifest.labels,
-            rules=bundle.rules,
+            rules=run.rules,
             verdicts=found,
             metrics={side: manifest.metrics.get(side) for side in ("validation", "test")},
             heat=heat,
             counts=counts,
-            skipped=[
-                (row.get("path", ""), row.get("reason", ""))
-                for row in read_csv(run / "skipped.csv")
-            ],
-            settings=list(_flat(_json(run / "config.json"))),
+            skipped=[(bad.name, bad.reason) for bad in run.read_skipped()],
+            settings=list(_flat(read_json(run.config))),
             environment=environment,
             command=manifest.command,
             history=history.read_text(encoding="utf-8") if history.is_file() else "",
@@ -119,11 +109,11 @@ def write_report(
 
 
 def _found_again(
-    found: list[Verdict], run: Path, data: Path, report: Reporter
+    found: list[Verdict], run: Run, data: Path, report: Reporter
 ) -> tuple[list[Verdict], int]:
     """Return verdicts with the places of their pictures now, and how many have none."""
     names = {verdict.name for verdict in found}
-    again = find_again([row for row in split_rows(run) if row.name in names], data, report)
+    again = find_again([row for row in run.read_split() if row.name in names], data, report)
     nowhere = Path(os.devnull)  # is no picture
     places = {**again.paths, **dict.fromkeys(again.missing, nowhere)}
     return [replace(v, path=places.get(v.name, v.path)) for v in found], len(again.missing)
@@ -151,15 +141,6 @@ def _heat(
                 ):
                     yield verdict.name, (one, overlay(one, map_))
             advance(len(found[start : start + _BATCH]))
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8", errors=ENCODE_ERRORS)
-        values: Mapping[str, Any] = json.loads(text)
-    except (OSError, ValueError):
-        return {}
-    return values
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,80 +1,87 @@
 """Whether a training goes on where an interrupted one stopped, or starts over, and why."""
 
-import csv
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, astuple
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from retrain.config import TrainConfig
-from retrain.files import ENCODE_ERRORS, write_csv, write_json
+from retrain.files import read_json, write_json
+from retrain.jobs.start import Start
 from retrain.jobs.training_data import TrainingData
-from retrain.model.backbones import Backbone
-from retrain.model.weights import Weights
 from retrain.progress import Reporter, counted
+from retrain.run import Run
 from retrain.train.checkpoints import Checkpoints
-from retrain.workspace import SPLIT, Workspace, write_split
+from retrain.workspace import Workspace
 
-CHECKPOINTS = "checkpoints"  # in a run, while it is not finished
-IDENTITY = "training.json"  # there: what a training must have in common with it to go on
-CONFIG = "config.json"
 _PURPOSE = ("pictures", "options", "backbone", "weights")  # other libraries lead to the same model
 
 
-def begin(
-    workspace: Workspace,
-    data: TrainingData,
-    config: TrainConfig,
-    backbone: Backbone,
-    weights: Weights,
-    machine: Mapping[str, str],
-    fresh: bool,
-    report: Reporter,
-) -> Path:
+@dataclass(frozen=True)
+class Identity:
+    """What a training must have in common with an interrupted one to go on with it.
+
+    backbone: its name.
+    weights: the sha256 of the file that it starts from; None from scratch.
+    pictures: a digest of names, categories and contents.
+    split: a digest of the pictures' groups and sides.
+    machine: device, number format and versions, by name.
+    options: all settings.
+    """
+
+    backbone: str
+    weights: str | None
+    pictures: str
+    split: str
+    machine: Mapping[str, str]
+    options: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, opening: Start, config: TrainConfig, machine: Mapping[str, str]) -> "Identity":
+        """Return the identity of a training that is about to begin."""
+        return cls(
+            backbone=opening.backbone.name,
+            weights=opening.weights.sha256,
+            pictures=opening.data.fingerprint(),
+            split=opening.data.split_fingerprint(),
+            machine=dict(machine),
+            options=json.loads(json.dumps(config.as_dict())),
+        )
+
+
+def begin(opening: Start, identity: Identity, fresh: bool, report: Reporter) -> Run:
     """Return the run to work in: the interrupted one if all is as it was, else a new one.
 
     Args:
-        workspace: locked.
-        data: the pictures as they are now.
-        config: the options as they are now.
-        backbone: as chosen now.
-        weights: that it starts from.
-        machine: device, number format and versions, by name.
-        fresh: forget what was interrupted, and start over.
+        opening: the locked workspace and its pictures.
+        identity: of the training as it is now.
+        fresh: whether to forget what was interrupted, and to start over.
         report: hears which it is.
     """
-    identity = {
-        "backbone": backbone.name,
-        "weights": weights.sha256,
-        "pictures": data.fingerprint(),
-        "split": data.split_fingerprint(),
-        "machine": dict(machine),
-        "options": json.loads(json.dumps(asdict(config))),
-    }
+    workspace, data, now = opening.workspace, opening.data, asdict(identity)
     if fresh:
         workspace.drop_unfinished_runs()
     runs = workspace.unfinished_runs()
-    interrupted = {run: list(_changes(run, identity, data)) for run in runs}
+    interrupted = {run: list(_changes(run, now, data)) for run in runs}
     same = [run for run, changes in interrupted.items() if not changes]
     if same:
-        run = max(same, key=lambda run: (Checkpoints(run / CHECKPOINTS).learned(), run.name))
-        report.say(f"Going on with the interrupted training {run.name} (--fresh starts over).")
+        run = max(same, key=lambda run: (Checkpoints(run.checkpoints).learned(), run.name))
+        report.say(f"Going on with the interrupted training {run.name}.")
         _write_data(run, data)  # pictures that are gone, and bad files, may be others by now
         return run
     if interrupted:
-        run = max(interrupted)
+        run = max(interrupted, key=lambda run: run.name)
         changes = "; ".join(interrupted[run])
         report.say(f"Starting over, not going on with {run.name}, which is kept: {changes}.")
-    run = workspace.new_run(backbone.name)
+    run = workspace.new_run(identity.backbone)
     _write_data(run, data)
-    write_json(run / CONFIG, asdict(config))
-    (run / CHECKPOINTS).mkdir()
-    write_json(run / CHECKPOINTS / IDENTITY, identity)
+    write_json(run.config, identity.options)
+    run.checkpoints.mkdir()
+    write_json(run.identity, now)
     return run
 
 
-def superseded(workspace: Workspace, run: Path) -> list[Path]:
+def superseded(workspace: Workspace, run: Run) -> list[Run]:
     """Return the interrupted trainings that a finished one makes needless.
 
     Args:
@@ -86,30 +93,21 @@ def superseded(workspace: Workspace, run: Path) -> list[Path]:
     return [other for other in others if wanted and _purpose(other) == wanted]
 
 
-def _purpose(run: Path) -> list[Any]:
+def _purpose(run: Run) -> list[Any]:
     """Return what a training was for, empty where it was interrupted before it said so."""
-    identity = _identity(run) or {}
+    identity = read_json(run.identity)
     return [identity[name] for name in _PURPOSE if name in identity]
 
 
-def _identity(run: Path) -> dict[str, Any] | None:
-    try:
-        text = (run / CHECKPOINTS / IDENTITY).read_text(encoding="utf-8", errors=ENCODE_ERRORS)
-        identity: dict[str, Any] = json.loads(text)
-    except (OSError, ValueError):
-        return None
-    return identity
+def _write_data(run: Run, data: TrainingData) -> None:
+    run.write_split(data.pictures, data.sides, data.previous)
+    run.write_skipped(data.skipped)
 
 
-def _write_data(run: Path, data: TrainingData) -> None:
-    write_split(run, data.pictures, data.sides, data.previous)
-    write_csv(run / "skipped.csv", ("path", "reason"), (astuple(bad) for bad in data.skipped))
-
-
-def _changes(run: Path, now: Mapping[str, Any], data: TrainingData) -> Iterator[str]:
+def _changes(run: Run, now: Mapping[str, Any], data: TrainingData) -> Iterator[str]:
     """Yield what is different from an interrupted run, in words."""
-    before = _identity(run)
-    if before is None:
+    before = read_json(run.identity)
+    if not before:
         yield "it was interrupted before it began"
         return
     if before["pictures"] != now["pictures"]:
@@ -122,9 +120,8 @@ def _changes(run: Path, now: Mapping[str, Any], data: TrainingData) -> Iterator[
             yield f"{name} was {then.get(name)}, is {options.get(name)}"
 
 
-def _picture_changes(run: Path, data: TrainingData) -> str:
-    with (run / SPLIT).open(encoding="utf-8", errors=ENCODE_ERRORS, newline="") as file:
-        then = {(row["path"], row["category"]) for row in csv.DictReader(file) if row["path"]}
+def _picture_changes(run: Run, data: TrainingData) -> str:
+    then = {(row.name, row.category) for row in run.read_split()}
     now = {(picture.name, picture.category) for picture in data.pictures}
     if then == now:
         return "the content of pictures changed"

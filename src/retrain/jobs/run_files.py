@@ -2,73 +2,67 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.data.images import PixelRules
 from retrain.data.records import HELD_OUT, Side
 from retrain.evaluate.verdicts import (
-    PREDICTIONS,
     Verdict,
     verdicts,
     worst_first,
     write_predictions,
 )
-from retrain.evaluate.worst import TOP_LOSSES, draw_top_losses
+from retrain.evaluate.worst import draw_top_losses
 from retrain.files import atomic_writer, write_csv, write_json, write_text
-from retrain.jobs.report import HISTORY_SVG
 from retrain.metrics import Evaluation, calibration_error, log_loss, softmax
 from retrain.plots import draw_history, save_png, svg
+from retrain.run import Run
 from retrain.train.calibration import Calibration
 from retrain.train.checkpoints import EpochRow
 from retrain.train.labelled import Labelled
 from retrain.train.recipe import Learned
 from retrain.train.schedules import rate_share
+from retrain.train.stages import Task
 
 CURVE_POINTS = 200  # of the learning rate's curve
 
 
 def write_results(
-    run: Path,
-    categories: Sequence[str],
-    parts: Mapping[Side, Labelled],
+    run: Run,
+    task: Task,
+    learned: Learned,
     evaluations: Mapping[Side, Evaluation | None],
     found: Sequence[Verdict],
-    learned: Learned,
-    rules: PixelRules,
 ) -> None:
     """Write history, metrics and predictions, and draw them.
 
     Args:
-        run: its folder.
-        categories: in the order of the outputs.
-        parts: pictures and labels of each side.
+        run: whose files they are.
+        task: what was to be learned.
+        learned: the model and how it came about.
         evaluations: of each side.
         found: verdicts, the greatest loss first.
-        learned: the model and how it came about.
-        rules: size and fit.
     """
     header = tuple(entry.name for entry in fields(EpochRow))
     rows = (
         [("" if cell is None else str(cell)) for cell in astuple(row)] for row in learned.history
     )
-    write_csv(run / "history.csv", header, rows)
+    write_csv(run.history, header, rows)
     _draw_history(run, learned)
-    metrics: dict[str, Any] = {"categories": categories}
+    metrics: dict[str, Any] = {"categories": task.categories}
     for side, scores in evaluations.items():
         metrics[side] = scores.as_dict() if scores else None
     metrics["calibration"] = asdict(learned.calibration) | {
-        side: _calibration(learned.logits[side], parts[side].labels, learned.calibration)
+        side: _calibration(learned.logits[side], task.parts[side].labels, learned.calibration)
         for side, scores in evaluations.items()
         if scores
     }
-    write_json(run / "metrics.json", metrics)
-    write_predictions(run / PREDICTIONS, found)
+    write_json(run.metrics, metrics)
+    write_predictions(run.predictions, found)
     validation = [verdict for verdict in found if verdict.side == "validation"]
-    draw_top_losses(validation, rules, run / TOP_LOSSES)
+    draw_top_losses(validation, task.rules, run.top_losses)
 
 
 def judge_held_back(
@@ -91,7 +85,7 @@ def judge_held_back(
     return worst_first(found)
 
 
-def _draw_history(run: Path, learned: Learned) -> None:
+def _draw_history(run: Run, learned: Learned) -> None:
     def lines(stage: str) -> dict[str, list[float]]:
         rows = [row for row in learned.history if row.stage == stage]
         training = {"training": [row.train_loss for row in rows]}
@@ -102,9 +96,9 @@ def _draw_history(run: Path, learned: Learned) -> None:
     epochs, peak = (learned.plan.epochs, learned.plan.learning_rates[1]) if learned.plan else (0, 0)
     rates = [peak * rate_share(i, CURVE_POINTS) for i in range(CURVE_POINTS)]
     figure = draw_history(penalties, lines("head"), lines("fine_tune"), rates, epochs)
-    with atomic_writer(run / "history.png") as part:
+    with atomic_writer(run.history_plot) as part:
         save_png(figure, part)
-    write_text(run / HISTORY_SVG, svg(figure))
+    write_text(run.history_svg, svg(figure))
 
 
 def _calibration(

@@ -2,26 +2,27 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from retrain.bundle import Manifest, open_bundle
+from retrain.bundle import Manifest
 from retrain.errors import BundleError, ChecksFailed, DataError, UsageError
 from retrain.files import machine_errors
 from retrain.progress import Reporter
-from retrain.workspace import MANIFEST, Workspace, name_and_time
+from retrain.run import Run
+from retrain.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Run:
-    """A run. date: when it ended, or began. size: bytes on disk.
+class ListedRun:
+    """A run of a list. date: when it ended, or began. size: bytes on disk.
 
     copy_of: the run that its manifest names, if that is another. problem: why there is no
     manifest, if so. interrupted: whether that is because it never came to its end.
     """
 
-    folder: Path
+    run: Run
     date: datetime | None
     manifest: Manifest | None
     size: int
@@ -33,14 +34,13 @@ class Run:
     @property
     def accuracy(self) -> tuple[str, float] | None:
         """The side it was measured on, test if there is one, and the accuracy."""
-        metrics = self.manifest.metrics if self.manifest else {}
-        for side in ("test", "validation"):
-            if metrics.get(side):
-                return side, float(metrics[side]["accuracy"])
-        return None
+        if self.manifest is None or self.run.judged is None:
+            return None
+        side, found = self.run.judged
+        return side, float(found["accuracy"])
 
 
-def list_runs(root: Path) -> list[Run]:
+def list_runs(root: Path) -> list[ListedRun]:
     """Return the finished runs, newest first.
 
     Raises:
@@ -49,11 +49,11 @@ def list_runs(root: Path) -> list[Run]:
     if not root.is_dir():
         raise DataError(f"TF_FILES must be a workspace. Received: {root}, which is no folder.")
     workspace = Workspace(root.absolute())
-    return [_run(folder, workspace) for folder in _newest_first(workspace)]
+    return [_listed(run, workspace) for run in _newest_first(workspace)]
 
 
-def use(root: Path, name: str, report: Reporter) -> Path:
-    """Publish a finished run; return its folder.
+def use(root: Path, name: str, report: Reporter) -> Run:
+    """Publish a finished run; return it.
 
     Args:
         root: the workspace.
@@ -66,24 +66,26 @@ def use(root: Path, name: str, report: Reporter) -> Path:
         MachineError: the workspace is in use, or cannot be written.
     """
     workspace = Workspace(root.absolute())
-    known = {folder.name: folder for folder in _newest_first(workspace)}
+    known = {run.name: run for run in _newest_first(workspace)}
     chosen = known.get(Path(name).name)
-    if chosen is None or (name != chosen.name and Path(name).resolve() != chosen.resolve()):
+    if chosen is None or (name != chosen.name and Path(name).resolve() != chosen.folder.resolve()):
         raise UsageError(
-            f"--use must name a run of {workspace.root}: {', '.join(known) or 'there is none'}. "
-            f"Received: {name!r}."
+            f"A run of {workspace.root} must be named: {', '.join(known) or 'there is none'}. "
+            f"Received: {name!r}.",
+            setting="use",
         )
-    if not open_bundle(chosen).manifest.checks.get("passed"):
+    if not chosen.manifest.checks.get("passed"):
         raise ChecksFailed(
-            f"--use must name a run whose exports agree with its model. Received: {chosen.name}, "
-            "which was never published for that reason."
+            "Only a run whose exports agree with its model can be published. Received: "
+            f"{chosen.name}, whose exports do not.",
+            setting="use",
         )
     with workspace.lock(report.warn):
         workspace.publish(chosen)
     return chosen
 
 
-def prunable(root: Path, keep: int, report: Reporter) -> list[Run]:
+def prunable(root: Path, keep: int, report: Reporter) -> list[ListedRun]:
     """Return what may go: what was interrupted, and all other runs but the newest ones.
 
     The published run is none of them, nor is a folder that no training made, such as a copy.
@@ -99,12 +101,12 @@ def prunable(root: Path, keep: int, report: Reporter) -> list[Run]:
     """
     workspace = Workspace(root.absolute())
     with workspace.lock(report.warn):  # else a training at work would seem interrupted
-        interrupted = [_run(folder, workspace) for folder in workspace.unfinished_runs()]
-    own = [_run(folder, workspace) for folder in workspace.own_runs()[::-1]]
-    return [*(run for run in own[keep:] if not run.published), *interrupted]
+        interrupted = [_listed(run, workspace) for run in workspace.unfinished_runs()]
+    own = [_listed(run, workspace) for run in workspace.own_runs()[::-1]]
+    return [*(one for one in own[keep:] if not one.published), *interrupted]
 
 
-def delete(root: Path, runs: Sequence[Run], report: Reporter) -> None:
+def delete(root: Path, runs: Sequence[ListedRun], report: Reporter) -> None:
     """Delete runs, but never the published one, nor one that came to its end meanwhile.
 
     Args:
@@ -117,37 +119,43 @@ def delete(root: Path, runs: Sequence[Run], report: Reporter) -> None:
     """
     workspace = Workspace(root.absolute())
     with workspace.lock(report.warn), machine_errors(workspace.runs):
-        for run in runs:
-            if _is_published(run.folder, workspace):
+        for listed in runs:
+            run = listed.run
+            if _is_published(run, workspace):
                 continue
             if run.folder.is_symlink():
                 run.folder.unlink()  # where it leads is not ours
                 continue
-            if run.interrupted and (run.folder / MANIFEST).exists():
+            if listed.interrupted and run.is_finished:
                 continue
             # Unfinished from here on, whatever happens.
-            (run.folder / MANIFEST).unlink(missing_ok=True)
+            run.manifest_file.unlink(missing_ok=True)
             shutil.rmtree(run.folder, ignore_errors=not run.folder.exists())
 
 
-def _newest_first(workspace: Workspace) -> list[Path]:
+def _newest_first(workspace: Workspace) -> list[Run]:
     return workspace.finished_runs()[::-1]
 
 
-def _is_published(run: Path, workspace: Workspace) -> bool:
+def _is_published(run: Run, workspace: Workspace) -> bool:
     published = workspace.published_run()
-    return published is not None and run.resolve() == published.resolve()
+    return published is not None and run.folder.resolve() == published.resolve()
 
 
-def _run(folder: Path, workspace: Workspace) -> Run:
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    size = sum(path.stat().st_size for path in files)
-    published = _is_published(folder, workspace)
-    name, date = name_and_time(folder)
-    copy_of = name if name != folder.name else None
-    if not (folder / MANIFEST).exists():
-        return Run(folder, date, None, size, published, None, "interrupted", interrupted=True)
+def _listed(run: Run, workspace: Workspace) -> ListedRun:
+    files = [path for path in run.folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    name, date = run.name_and_time()
+    listed = ListedRun(
+        run=run,
+        date=date,
+        manifest=None,
+        size=sum(path.stat().st_size for path in files),
+        published=_is_published(run, workspace),
+        copy_of=name if name != run.name else None,
+    )
+    if not run.is_finished:
+        return replace(listed, copy_of=None, problem="interrupted", interrupted=True)
     try:
-        return Run(folder, date, open_bundle(folder).manifest, size, published, copy_of)
+        return replace(listed, manifest=run.manifest)
     except BundleError as error:
-        return Run(folder, date, None, size, published, copy_of, str(error))
+        return replace(listed, problem=str(error))

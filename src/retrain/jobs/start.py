@@ -24,6 +24,7 @@ class Start:
     """What is known before anything is computed. reason: why this backbone."""
 
     workspace: Workspace
+    config: TrainConfig
     backbone: Backbone
     reason: str
     rules: PixelRules
@@ -56,4 +57,4 @@ def start(workspace: Workspace, config: TrainConfig, report: Reporter) -> Start:
     report.say(f"Backbone: {backbone.name} at {rules.size} px ({reason}).")
     data = read_training_data(workspace, rules, config.split.group_by, report)
     weights = obtain(backbone, config.backbone.weights, report.say)
-    return Start(workspace, backbone, reason, rules, data, weights)
+    return Start(workspace, config, backbone, reason, rules, data, weights)

@@ -10,14 +10,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from retrain.bundle import Manifest, open_bundle
+from retrain.bundle import Manifest
 from retrain.config import TrainConfig
 from retrain.data.records import HELD_OUT, Side, Skipped
 from retrain.errors import ChecksFailed, MachineError, Terminated, first_line
@@ -25,20 +25,21 @@ from retrain.evaluate.advice import advice
 from retrain.evaluate.verdicts import Verdict
 from retrain.export.float32 import SECONDS as EXPORT_SECONDS
 from retrain.features import seconds_per_picture
-from retrain.files import write_json
-from retrain.jobs.exports import write_exports
-from retrain.jobs.report import REPORT, write_report
-from retrain.jobs.resume import CHECKPOINTS, begin, superseded
+from retrain.jobs.exports import Exports, write_exports
+from retrain.jobs.report import write_report
+from retrain.jobs.resume import Identity, begin, superseded
 from retrain.jobs.run_files import judge_held_back, write_results
 from retrain.jobs.skipped import NAMED
-from retrain.jobs.start import start
+from retrain.jobs.start import Start, start
 from retrain.metrics import Evaluation, evaluate, softmax
 from retrain.model.classifier import Classifier
 from retrain.model.devices import dtype_policy_name, gpus
 from retrain.progress import Reporter
+from retrain.run import Run
 from retrain.train.checkpoints import Checkpoints
+from retrain.train.labelled import Labelled
 from retrain.train.logs import TensorBoard
-from retrain.train.recipe import learn
+from retrain.train.recipe import Learned, learn
 from retrain.train.stages import Budget, Task
 from retrain.version import VERSION
 from retrain.workspace import Workspace
@@ -56,8 +57,7 @@ class Trained:
     raise it once it has told the rest.
     """
 
-    run: Path
-    manifest: Manifest
+    run: Run
     evaluations: Mapping[Side, Evaluation | None]
     verdicts: Sequence[Verdict]
     advice: Sequence[str]
@@ -85,93 +85,114 @@ def train(
     begun = time.monotonic()
     workspace = Workspace(root.absolute())
     with workspace.lock(report.warn):
+        # What can go wrong at the end is tried before anything is computed.
         if not workspace.has_links():
             report.say(
                 f"The file system of {workspace.root} has no links: "
                 f"{workspace.model.name} will be a file that holds the run's name."
             )
-        gpu = bool(gpus())
+        # Pictures, backbone and weights; an interrupted training of the same goes on.
         opening = start(workspace, config, report)
-        backbone, rules = opening.backbone, opening.rules
-        data, weights = opening.data, opening.weights
-        machine = _versions() | {
-            "device": "GPU" if gpu else "CPU",
-            "number format": dtype_policy_name(config.precision),
-        }
-        run = begin(workspace, data, config, backbone, weights, machine, fresh, report)
-        if len(data.skipped) > NAMED:
-            report.say(f"All skipped files are named in {run / 'skipped.csv'}.")
-        checkpoints = Checkpoints(run / CHECKPOINTS)
+        run = begin(opening, Identity.of(opening, config, _machine(config)), fresh, report)
+        if len(opening.data.skipped) > NAMED:
+            report.say(f"All skipped files are named in {run.skipped}.")
+        checkpoints = Checkpoints(run.checkpoints)
         with _tidy(run, checkpoints):
+            # Each picture through the backbone once, then the head, then fine-tuning.
             network, forward, features = opening.extract(report)
-            parts = data.by_side(features)
-            budget = Budget(seconds_per_picture(forward, rules.size), _deadline(begun, config, gpu))
-            log = TensorBoard(run / "logs", data.categories, parts["validation"].labels)
-            task = Task(network, backbone, rules, parts, data.categories, config)
-            learned = learn(task, budget, checkpoints, report, log=log)
-            temperature = learned.calibration.temperature
-            evaluations = {
-                side: evaluate(
-                    softmax(learned.logits[side], temperature), parts[side].labels, data.categories
-                )
-                for side in HELD_OUT
-            }
+            data, parts = opening.data, opening.data.by_side(features)
+            task = Task(network, opening.backbone, opening.rules, parts, data.categories, config)
+            seconds = seconds_per_picture(forward, opening.rules.size)
+            log = TensorBoard(run.logs, data.categories, parts["validation"].labels)
+            learned = learn(
+                task, Budget(seconds, _deadline(begun, config)), checkpoints, report, log=log
+            )
+            # The exports, compared with what was trained; then all that is known goes on record.
             exports = write_exports(
                 learned.classifier,
                 data,
                 features if learned.stage == "head" else None,
                 run,
                 report,
-                seconds_per_picture=budget.seconds_per_picture,
+                seconds_per_picture=seconds,
                 int8=config.int8,
             )
-            manifest = Manifest(
-                run=run.name,
-                labels=data.categories,
-                backbone=backbone.name,
-                backbone_reason=opening.reason,
-                weights=weights.source,
-                weights_sha256=weights.sha256,
-                size=rules.size,
-                fit=rules.fit,
-                scaling=backbone.scaling,
-                kept=learned.stage,
-                seed=config.seed,
-                data_fingerprint=data.fingerprint(),
-                metrics=_brief(evaluations),
-                checks=exports.checks,
-                cascade=exports.cascade,
-                versions=_versions(),
-                precision=learned.policy,
-                temperature=temperature,
-                command=command,
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-            )
             found = judge_held_back(parts, data.categories, learned)
-            write_results(run, data.categories, parts, evaluations, found, learned, rules)
-            write_json(run / "manifest.json", asdict(manifest))
+            evaluations = _evaluations(learned, parts, data.categories)
+            write_results(run, task, learned, evaluations, found)
+            run.write_manifest(_manifest(run, opening, learned, exports, evaluations, command))
+        # The run is finished. It is published if its exports are right; the rest is tidying up.
         needless = superseded(workspace, run)
-        shutil.rmtree(run / CHECKPOINTS, ignore_errors=True)
-        _publish(workspace, run, exports.checks)
+        shutil.rmtree(run.checkpoints, ignore_errors=True)
+        _publish(workspace, run)
         for other in needless:
-            shutil.rmtree(other, ignore_errors=True)
+            shutil.rmtree(other.folder, ignore_errors=True)
         interruption = _report(run, learned.classifier, report)
     counts = Counter(p.category for p in parts["train"].pictures)
     return Trained(
-        run,
-        manifest,
-        evaluations,
-        found,
-        advice(found, {name: counts[name] for name in data.categories}),
-        data.skipped,
-        time.monotonic() - begun,
-        interruption,
+        run=run,
+        evaluations=evaluations,
+        verdicts=found,
+        advice=advice(found, {name: counts[name] for name in data.categories}),
+        skipped=data.skipped,
+        seconds=time.monotonic() - begun,
+        interruption=interruption,
     )
 
 
-def _deadline(begun: float, config: TrainConfig, gpu: bool) -> float:
+def _evaluations(
+    learned: Learned, parts: Mapping[Side, Labelled], categories: Sequence[str]
+) -> dict[Side, Evaluation | None]:
+    temperature = learned.calibration.temperature
+    return {
+        side: evaluate(softmax(learned.logits[side], temperature), parts[side].labels, categories)
+        for side in HELD_OUT
+    }
+
+
+def _manifest(
+    run: Run,
+    opening: Start,
+    learned: Learned,
+    exports: Exports,
+    evaluations: Mapping[Side, Evaluation | None],
+    command: str,
+) -> Manifest:
+    return Manifest(
+        run=run.name,
+        labels=opening.data.categories,
+        backbone=opening.backbone.name,
+        backbone_reason=opening.reason,
+        weights=opening.weights.source,
+        weights_sha256=opening.weights.sha256,
+        size=opening.rules.size,
+        fit=opening.rules.fit,
+        scaling=opening.backbone.scaling,
+        kept=learned.stage,
+        seed=opening.config.seed,
+        data_fingerprint=opening.data.fingerprint(),
+        metrics=_brief(evaluations),
+        checks=exports.checks,
+        cascade=exports.cascade,
+        versions=_versions(),
+        precision=learned.policy,
+        temperature=learned.calibration.temperature,
+        command=command,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _machine(config: TrainConfig) -> dict[str, str]:
+    """Return what of this machine the weights depend on, by name."""
+    return _versions() | {
+        "device": "GPU" if gpus() else "CPU",
+        "number format": dtype_policy_name(config.precision),
+    }
+
+
+def _deadline(begun: float, config: TrainConfig) -> float:
     """Return when fine-tuning must end, leaving time for the exports; a GPU has no budget."""
-    if gpu or config.minutes == 0:
+    if gpus() or config.minutes == 0:
         return math.inf
     return begun + config.minutes * 60 - EXPORT_SECONDS
 
@@ -195,30 +216,33 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _report(run: Path, classifier: Classifier, report: Reporter) -> BaseException | None:
+def _report(run: Run, classifier: Classifier, report: Reporter) -> BaseException | None:
     """Write the report; without it a training is no less finished. Return an interruption."""
     try:
-        write_report(open_bundle(run), classifier, run / REPORT, report)
+        write_report(run, classifier, run.report, report)
     except (KeyboardInterrupt, Terminated) as interruption:
-        report.warn(f"No report: interrupted (retrain report {run} writes it)")
+        report.warn(f"The report was interrupted; `retrain report {run.folder}` writes it.")
         return interruption
     except Exception as error:
-        report.warn(f"No report: {first_line(error)} (retrain report {run} writes it)")
+        report.warn(
+            f"There is no report: {first_line(error)}. `retrain report {run.folder}` tries again."
+        )
     return None
 
 
-def _publish(workspace: Workspace, run: Path, checks: Mapping[str, Any]) -> None:
+def _publish(workspace: Workspace, run: Run) -> None:
+    checks = run.manifest.checks
     if not checks["passed"]:
         failed = [name for name in checks if name != "passed" and not checks[name]["passed"]]
         raise ChecksFailed(
             f"The exports must agree with the trained model. Received: {', '.join(failed)} differ, "
-            f"see {run / 'manifest.json'}. The run is kept, the published model is as before."
+            f"see {run.manifest_file}. The run is kept, the published model is as before."
         )
     workspace.publish(run)
 
 
 @contextmanager
-def _tidy(run: Path, checkpoints: Checkpoints) -> Iterator[None]:
+def _tidy(run: Run, checkpoints: Checkpoints) -> Iterator[None]:
     """Leave no half-written run behind a failure; name a full disk as such.
 
     An interruption is no failure, and what was learned in epochs stays anyway.
@@ -227,12 +251,14 @@ def _tidy(run: Path, checkpoints: Checkpoints) -> Iterator[None]:
         yield
     except Exception as error:
         # TensorFlow and HDF5 hide it behind errors of their own.
-        full = shutil.disk_usage(run).free < NEARLY_FULL or os.strerror(errno.ENOSPC) in str(error)
+        full = shutil.disk_usage(run.folder).free < NEARLY_FULL or os.strerror(errno.ENOSPC) in str(
+            error
+        )
         if checkpoints.progress() is None:
-            shutil.rmtree(run, ignore_errors=True)
+            shutil.rmtree(run.folder, ignore_errors=True)
         if full:
             raise MachineError(
-                f"The disk is full: {run.parent}. Free some space and start again; the published "
-                "model is as before."
+                f"The disk is full: {run.folder.parent}. Free some space and start again; the "
+                "published model is as before."
             ) from error
         raise

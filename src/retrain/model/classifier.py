@@ -7,12 +7,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.bundle import Bundle
 from retrain.data.images import PixelRules, Pixels
 from retrain.errors import BundleError, first_line
 from retrain.metrics import softmax
 from retrain.model.build import LOGITS
 from retrain.model.predict import Forward
+from retrain.run import Run
 
 Array = NDArray[np.float32]
 
@@ -58,17 +58,17 @@ class Classifier:
         return softmax(self.forward(pixels), self.temperature)
 
 
-def load_classifier(bundle: Bundle) -> Classifier:
-    """Return a bundle's Keras model.
+def load_classifier(run: Run) -> Classifier:
+    """Return a run's Keras model.
 
     Raises:
         BundleError: the file is missing, damaged, or needs a newer Keras.
     """
     try:
-        network = keras.models.load_model(bundle.files.keras, compile=False)
+        network = keras.models.load_model(run.keras, compile=False)
     except Exception as error:  # Keras, h5py and zipfile raise many kinds
         raise BundleError(
-            f"{bundle.files.keras} cannot be read ({first_line(error)}). Train again."
+            f"{run.keras} cannot be read ({first_line(error)}). Train again."
         ) from error
-    manifest = bundle.manifest
-    return Classifier(network, bundle.rules, manifest.labels, manifest.temperature)
+    manifest = run.manifest
+    return Classifier(network, run.rules, manifest.labels, manifest.temperature)
