@@ -91,8 +91,8 @@ def ours(sides: Sides, network: Any, rules: PixelRules, _: argparse.Namespace) -
     """Run our head stage on an empty feature cache."""
     from retrain.features import bottlenecks
     from retrain.model.predict import Forward
-    from retrain.train.labelled import Labelled
-    from retrain.train.stages import train_head
+    from retrain.training.labelled import Labelled
+    from retrain.training.stages import train_head
 
     pictures, count = [*sides.train, *sides.valid], len(sides.train)
     labels = sides.labels(pictures)

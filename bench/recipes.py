@@ -51,7 +51,7 @@ from retrain.data.stream import pixel_batches
 from retrain.metrics import calibration_error, log_loss, macro_f1, softmax
 from retrain.model.backbones import Backbone, backbone_named
 from retrain.progress import Silent
-from retrain.train.labelled import Labelled
+from retrain.training.labelled import Labelled
 
 SETS = {
     "superheroes": "superheroes/tf_files/data",
@@ -248,10 +248,10 @@ def ours(recipe: str) -> Callable[[Setting], Answer]:
     """Return a runner of our recipe with one of its parts changed."""
 
     def run(setting: Setting) -> Answer:
-        from retrain.train import optim, stages
-        from retrain.train import recipe as recipes
-        from retrain.train.checkpoints import Checkpoints
-        from retrain.train.logs import TensorBoard
+        from retrain.training import optim, stages
+        from retrain.training import recipe as recipes
+        from retrain.training.checkpoints import Checkpoints
+        from retrain.training.logs import TensorBoard
 
         if recipe == "constant rate":
             vars(optim).update(rate_share=lambda *_: 1.0, momentum=lambda *_: 0.9)

@@ -19,7 +19,7 @@ from retrain.model.build import (
 )
 from retrain.model.predict import Forward
 from retrain.model.weights import Weights
-from retrain.train.optim import make_optimizer
+from retrain.training.optim import make_optimizer
 
 SCRATCH = Weights("none")
 

@@ -10,9 +10,9 @@ from retrain.jobs.start import start
 from retrain.model.build import add_head
 from retrain.plots import draw_sweep
 from retrain.progress import Reporter, duration
-from retrain.train.balance import category_weights
-from retrain.train.lr_finder import Sweep
-from retrain.train.stages import Task, Tuning, train_head
+from retrain.training.balance import category_weights
+from retrain.training.lr_finder import Sweep
+from retrain.training.stages import Task, Tuning, train_head
 from retrain.workspace import Workspace
 
 

@@ -11,7 +11,7 @@ from retrain.jobs.start import Start
 from retrain.jobs.training_data import TrainingData
 from retrain.progress import Reporter, counted
 from retrain.run import Run
-from retrain.train.checkpoints import Checkpoints
+from retrain.training.checkpoints import Checkpoints
 from retrain.workspace import Workspace
 
 _PURPOSE = ("pictures", "options", "backbone", "weights")  # other libraries lead to the same model

@@ -19,12 +19,12 @@ from retrain.files import atomic_writer, write_csv, write_json, write_text
 from retrain.metrics import Evaluation, calibration_error, log_loss, softmax
 from retrain.plots import draw_history, save_png, svg
 from retrain.run import Run
-from retrain.train.calibration import Calibration
-from retrain.train.checkpoints import EpochRow
-from retrain.train.labelled import Labelled
-from retrain.train.recipe import Learned
-from retrain.train.schedules import rate_share
-from retrain.train.stages import Task
+from retrain.training.calibration import Calibration
+from retrain.training.checkpoints import EpochRow
+from retrain.training.labelled import Labelled
+from retrain.training.recipe import Learned
+from retrain.training.schedules import rate_share
+from retrain.training.stages import Task
 
 CURVE_POINTS = 200  # of the learning rate's curve
 

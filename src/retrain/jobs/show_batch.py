@@ -14,7 +14,7 @@ from retrain.model.backbones import input_size
 from retrain.model.weights import choose
 from retrain.plots import draw_sheet
 from retrain.progress import Reporter
-from retrain.train.augment import mixed, random_view, strength
+from retrain.training.augment import mixed, random_view, strength
 from retrain.workspace import Workspace
 
 PICTURES, EPOCHS = 6, 5  # rows of the sheet, and views in a row beside the picture as it is

@@ -36,11 +36,11 @@ from retrain.model.classifier import Classifier
 from retrain.model.devices import dtype_policy_name, gpus
 from retrain.progress import Reporter
 from retrain.run import Run
-from retrain.train.checkpoints import Checkpoints
-from retrain.train.labelled import Labelled
-from retrain.train.logs import TensorBoard
-from retrain.train.recipe import Learned, learn
-from retrain.train.stages import Budget, Task
+from retrain.training.checkpoints import Checkpoints
+from retrain.training.labelled import Labelled
+from retrain.training.logs import TensorBoard
+from retrain.training.recipe import Learned, learn
+from retrain.training.stages import Budget, Task
 from retrain.version import VERSION
 from retrain.workspace import Workspace
 

@@ -16,7 +16,7 @@ from retrain.errors import DataError
 from retrain.files import lines_digest
 from retrain.jobs.skipped import tell_skipped
 from retrain.progress import Reporter, counted
-from retrain.train.labelled import Labelled
+from retrain.training.labelled import Labelled
 from retrain.workspace import Workspace
 
 FEW_PICTURES = 20  # a category; retrain.py warned below it too

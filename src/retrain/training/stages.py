@@ -23,15 +23,15 @@ from retrain.model.build import copy_under, free_last_groups, shift_bias
 from retrain.model.devices import dtype_policy_name
 from retrain.model.predict import Forward, predict_logits
 from retrain.progress import Reporter, counted, duration
-from retrain.train.balance import prior_shift
-from retrain.train.checkpoints import Checkpoints, EpochRow, Plan
-from retrain.train.fit import Course, Fitted, Learner, Log, Validation, fit
-from retrain.train.head import Head, best_head, fit_head
-from retrain.train.labelled import Labelled
-from retrain.train.lr_finder import STEPS as SWEEP_STEPS
-from retrain.train.lr_finder import Sweep, rising_rate, sweep
-from retrain.train.optim import make_optimizer, make_step
-from retrain.train.pipeline import RandomViews
+from retrain.training.balance import prior_shift
+from retrain.training.checkpoints import Checkpoints, EpochRow, Plan
+from retrain.training.fit import Course, Fitted, Learner, Log, Validation, fit
+from retrain.training.head import Head, best_head, fit_head
+from retrain.training.labelled import Labelled
+from retrain.training.lr_finder import STEPS as SWEEP_STEPS
+from retrain.training.lr_finder import Sweep, rising_rate, sweep
+from retrain.training.optim import make_optimizer, make_step
+from retrain.training.pipeline import RandomViews
 
 # Per picture, feature and category, for all penalties; measured on two cores.
 SECONDS_PER_HEAD_WORK = 6e-7

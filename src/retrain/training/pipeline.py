@@ -12,7 +12,7 @@ from retrain.config import AugmentConfig
 from retrain.data.images import PixelRules, Pixels
 from retrain.data.records import Picture
 from retrain.data.stream import pixel_batches
-from retrain.train.augment import mixed, random_view, strength
+from retrain.training.augment import mixed, random_view, strength
 
 Batches = Iterator[tuple[Pixels, NDArray[np.float32]]]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from retrain.progress import Silent
-from retrain.train.lr_finder import HIGHEST, LOWEST, Sweep, rising_rate, sweep
-from retrain.train.optim import OneCycleAdamW, make_step
+from retrain.training.lr_finder import HIGHEST, LOWEST, Sweep, rising_rate, sweep
+from retrain.training.optim import OneCycleAdamW, make_step
 
 STEPS = 60
 PIXELS = np.stack([np.full((4, 4, 3), 20 + 200 * (i % 2), np.uint8) for i in range(8)])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from retrain.config import FineTuneConfig
 from retrain.model.backbones import Backbone
 from retrain.model.build import layer_groups
-from retrain.train.schedules import group_rates, momentum, rate_share
+from retrain.training.schedules import group_rates, momentum, rate_share
 
 BETA_2, EPSILON = 0.99, 1e-5  # fastai's, for trainings of few steps
 NOT_DECAYED = ("bias", "gamma", "beta")

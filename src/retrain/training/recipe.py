@@ -14,17 +14,17 @@ from retrain.model.build import add_head, copy_under, shift_bias
 from retrain.model.classifier import Classifier
 from retrain.model.predict import predict_logits
 from retrain.progress import Reporter, counted
-from retrain.train.balance import category_weights, prior_shift
-from retrain.train.calibration import (
+from retrain.training.balance import category_weights, prior_shift
+from retrain.training.calibration import (
     Calibration,
     fit_temperature,
     losses,
 )
-from retrain.train.checkpoints import Checkpoints, EpochRow, Plan
-from retrain.train.fit import Log
-from retrain.train.head import Head
-from retrain.train.labelled import Labelled
-from retrain.train.stages import Budget, Task, Tuning, fine_tune, train_head
+from retrain.training.checkpoints import Checkpoints, EpochRow, Plan
+from retrain.training.fit import Log
+from retrain.training.head import Head
+from retrain.training.labelled import Labelled
+from retrain.training.stages import Budget, Task, Tuning, fine_tune, train_head
 
 
 @dataclass(frozen=True)

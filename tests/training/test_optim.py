@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from retrain.train.optim import BETA_2, EPSILON, OneCycleAdamW
-from retrain.train.schedules import momentum, rate_share
+from retrain.training.optim import BETA_2, EPSILON, OneCycleAdamW
+from retrain.training.schedules import momentum, rate_share
 
 RATES = {"low": 1e-3, "high": 1e-1}
 STEPS, DECAY = 4, 0.5

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrain.train.schedules import END, MOMENTA, RISE, START, group_rates, momentum, rate_share
+from retrain.training.schedules import END, MOMENTA, RISE, START, group_rates, momentum, rate_share
 
 STEPS = st.integers(2, 5000)
 

@@ -11,7 +11,7 @@ from PIL import Image
 from pictures import encoded
 from retrain.config import Augment, AugmentConfig
 from retrain.data.images import PixelRules, Pixels, read_pixels
-from retrain.train.augment import (
+from retrain.training.augment import (
     STRENGTHS,
     Strength,
     mixed,

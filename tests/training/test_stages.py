@@ -9,7 +9,7 @@ from retrain.model.backbones import backbone_named
 from retrain.model.build import add_head, build_backbone
 from retrain.model.predict import Forward
 from retrain.model.weights import Weights
-from retrain.train.stages import Task, Tuning
+from retrain.training.stages import Task, Tuning
 
 BACKBONE = backbone_named("mobilenetv2_035")
 

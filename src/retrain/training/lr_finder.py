@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from retrain.data.images import Pixels
 from retrain.progress import Reporter
-from retrain.train.optim import Step
+from retrain.training.optim import Step
 
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 100
 DIVERGED = 4.0  # times the lowest smoothed loss

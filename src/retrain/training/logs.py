@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retrain.data.images import Pixels
 from retrain.metrics import confusion_matrix
 from retrain.plots import draw_confusion
-from retrain.train.checkpoints import EpochRow
+from retrain.training.checkpoints import EpochRow
 
 MOST_CATEGORIES = 100  # that a drawn confusion matrix can show
 SAMPLE = 16  # pictures of the first batch that are shown

@@ -11,8 +11,8 @@ from scipy.optimize import check_grad
 from retrain.config import Balance, HeadConfig
 from retrain.metrics import softmax
 from retrain.progress import Silent
-from retrain.train.balance import category_weights
-from retrain.train.head import Head, _Problem, best_head, fit_head, folds
+from retrain.training.balance import category_weights
+from retrain.training.head import Head, _Problem, best_head, fit_head, folds
 
 Data = tuple[np.ndarray, np.ndarray]
 

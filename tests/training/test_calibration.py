@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from retrain.metrics import calibration_error, log_loss, softmax
-from retrain.train.calibration import calibrated_loss, fit_temperature, losses
-from retrain.train.recipe import is_better
+from retrain.training.calibration import calibrated_loss, fit_temperature, losses
+from retrain.training.recipe import is_better
 
 
 def honest(count: int, seed: int = 0, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

@@ -21,8 +21,8 @@ from retrain.config import HeadConfig
 from retrain.data.split import position
 from retrain.metrics import error_rate, log_loss, macro_f1, softmax
 from retrain.progress import Reporter
-from retrain.train.balance import prior_shift
-from retrain.train.calibration import Calibration, fit_temperature
+from retrain.training.balance import prior_shift
+from retrain.training.calibration import Calibration, fit_temperature
 
 Array = NDArray[np.float32]
 

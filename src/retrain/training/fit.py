@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from retrain.data.images import Pixels
 from retrain.metrics import error_rate, macro_f1, softmax
 from retrain.progress import Advance, Reporter
-from retrain.train.calibration import calibrated_loss
-from retrain.train.checkpoints import Checkpoints, EpochRow, Plan, Progress
-from retrain.train.optim import Step
-from retrain.train.pipeline import Sampler
+from retrain.training.calibration import calibrated_loss
+from retrain.training.checkpoints import Checkpoints, EpochRow, Plan, Progress
+from retrain.training.optim import Step
+from retrain.training.pipeline import Sampler
 
 COLUMNS = ("epoch", "train loss", "valid loss", "error rate", "macro-F1", "learning rate", "time")
 
@@ -74,7 +74,7 @@ class Fitted:
 
 
 class Log(Protocol):
-    """Hears how a fit goes, for TensorBoard; `train/logs.py` has the real one."""
+    """Hears how a fit goes, for TensorBoard; `training/logs.py` has the real one."""
 
     def batch(self, step: int, loss: float, learning_rate: float, pixels: Pixels) -> None:
         """Hear of a training step."""

@@ -18,12 +18,12 @@ from retrain.model.build import add_head, build_backbone, dtype_policy, free_las
 from retrain.model.predict import Forward
 from retrain.model.weights import Weights
 from retrain.progress import Silent
-from retrain.train.calibration import calibrated_loss
-from retrain.train.checkpoints import Checkpoints, EpochRow, Plan
-from retrain.train.fit import Course, Fitted, Learner, Log, Validation, fit
-from retrain.train.optim import make_optimizer, make_step
-from retrain.train.pipeline import Batches
-from retrain.train.schedules import rate_share
+from retrain.training.calibration import calibrated_loss
+from retrain.training.checkpoints import Checkpoints, EpochRow, Plan
+from retrain.training.fit import Course, Fitted, Learner, Log, Validation, fit
+from retrain.training.optim import make_optimizer, make_step
+from retrain.training.pipeline import Batches
+from retrain.training.schedules import rate_share
 
 BACKBONE = backbone_named("mobilenetv2_035")
 CONFIG = FineTuneConfig(groups=1, smoothing=0.0)
