@@ -1,7 +1,8 @@
 """What the commands' options have in common."""
 
+import difflib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -9,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import click
 
 from retrain.config import GuessConfig, GuessPrecision, TrainConfig
+from retrain.errors import UsageError
 
 HIGHEST_RATE = 1.0
 
@@ -48,11 +50,10 @@ class LearningRates(click.ParamType[tuple[float, float]]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, float]:
         """Return (lowest, highest)."""
-        if isinstance(value, tuple):
-            return value
         try:
-            rates = [float(part) for part in value.split(":")]
-        except ValueError:
+            parts = value.split(":") if isinstance(value, str) else _several(value)
+            rates = [float(part) for part in parts]
+        except (TypeError, ValueError):
             rates = []
         if not 1 <= len(rates) <= 2 or not 0 < rates[0] <= rates[-1] <= HIGHEST_RATE:
             self.fail(
@@ -62,6 +63,10 @@ class LearningRates(click.ParamType[tuple[float, float]]):
                 ctx,
             )
         return rates[0], rates[-1]
+
+
+def _several(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def setting(flag: str, place: str, text: str, kind: Any = None) -> Callable[[Command], Command]:
@@ -96,6 +101,46 @@ def train_config(options: Mapping[str, Any]) -> TrainConfig:
             value = replace(getattr(config, section), **{inner: value})
         config = replace(config, **{section: value})
     return config
+
+
+def keywords(command: click.Command) -> dict[str, click.Parameter]:
+    """Return a command's options by the keywords that the Python API has for them.
+
+    A keyword is the longest flag without its dashes: `--fine-tune` is `fine_tune`.
+    """
+    return {
+        max(option.opts, key=len).lstrip("-").replace("-", "_"): option
+        for option in command.params
+        if isinstance(option, click.Option) and option.expose_value
+    }
+
+
+def train_config_of(command: click.Command, settings: Mapping[str, Any]) -> TrainConfig:
+    """Return the defaults with settings by keyword, checked as the command checks its options.
+
+    Args:
+        command: that has the options.
+        settings: values by keyword.
+
+    Raises:
+        TypeError: there is no such keyword.
+        UsageError: a value is not allowed.
+    """
+    known = keywords(command)
+    places = {}
+    for name, value in settings.items():
+        if name not in known or known[name].name is None:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"There is no setting {name!r}.{hint}")
+        try:
+            places[str(known[name].name)] = known[name].type_cast_value(_NO_CONTEXT, value)
+        except click.BadParameter as error:
+            raise UsageError(f"The value of {name} is wrong: {error.message}") from error
+    return train_config(places)
+
+
+_NO_CONTEXT = click.Context(click.Command("api"))
 
 
 def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
