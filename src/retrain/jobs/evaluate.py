@@ -16,7 +16,14 @@ from retrain.evaluate.labelled_pictures import (
     labelled_folder,
     pictures_of,
 )
-from retrain.evaluate.verdicts import PREDICTIONS, Verdict, verdicts, write_predictions
+from retrain.evaluate.verdicts import (
+    CONFUSION,
+    PREDICTIONS,
+    Verdict,
+    verdicts,
+    write_confusion,
+    write_predictions,
+)
 from retrain.evaluate.worst import TOP_LOSSES, draw_top_losses
 from retrain.infer.choice import open_engine
 from retrain.metrics import Evaluation, evaluate, mcnemar
@@ -61,7 +68,7 @@ def evaluate_model(
         root: the workspace, or a bundle.
         data: labelled folder; None for what the training held back.
         side: of the split, without `data`; None for test, or validation where test is empty.
-        output: folder for the CSV of all predictions and a sheet of the worst; None: not written.
+        output: folder for CSVs of predictions and confusions and a sheet of the worst; or None.
         report: hears warnings, shows progress.
 
     Raises:
@@ -75,6 +82,7 @@ def evaluate_model(
     if folder is not None:
         with machine_errors(folder):
             write_predictions(folder / PREDICTIONS, found)
+            write_confusion(folder / CONFUSION, found)
             draw_top_losses(found, bundle.rules, folder / TOP_LOSSES)
     return Evaluated(bundle.manifest.run, pictures.source, scores, found, skipped)
 

@@ -1,7 +1,8 @@
 """Heat maps of single pictures: what in them speaks for a category."""
 
+import hashlib
+import itertools
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from retrain.bundle import Bundle, open_bundle
 from retrain.config import ExplainMethod
@@ -87,7 +89,6 @@ def explain(
     if method.startswith("guided") and (reason := interpreter.refusal()):
         raise UsageError(reason)
     forward = Forward(model)
-    names: Counter[str] = Counter()
     for path in images:
         try:
             pixels = read_pixels(read_bytes(path), bundle.rules)
@@ -98,14 +99,29 @@ def explain(
         best_first = np.argsort(-probabilities, kind="stable")
         scores = {labels[i]: float(probabilities[i]) for i in best_first}
         chosen = tuple(categories) or (labels[best_first[0]],)
-        name = os.fsdecode(os.fsencode(path.stem)[:LONGEST])
-        names[name] += 1
-        number = f"-{names[name]}" if names[name] > 1 else ""
-        place = folder / f"{name}-{method}{number}.png"
+        source = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()
+        place = _place(folder, path, method, source)
         columns, titles = _panels(interpreter, method, pixels, chosen, labels, scores)
         with machine_errors(folder), atomic_writer(place) as part:
-            draw_sheet(columns, titles, part)
+            draw_sheet(columns, titles, part, source)
         yield Explanation(path, place, scores, chosen)
+
+
+def _place(folder: Path, path: Path, method: ExplainMethod, source: str) -> Path:
+    """Return where to draw a picture: over what was drawn of it before, and over nothing else."""
+    name = os.fsdecode(os.fsencode(path.stem)[:LONGEST])
+    numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+    places = (folder / f"{name}-{method}{number}.png" for number in numbers)
+    return next(p for p in places if not os.path.lexists(p) or _source(p) == source)
+
+
+def _source(drawn: Path) -> str | None:
+    """Return what a PNG says of its source; None for all files that are not ours."""
+    try:
+        with Image.open(drawn, formats=["PNG"]) as image:
+            return image.info.get("Source")
+    except Exception:  # as in images.decode: damaged files raise nearly anything
+        return None
 
 
 def _panels(

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from retrain.data.images import PixelRules
 from retrain.data.records import SIDES, Side
 from retrain.evaluate.verdicts import (
+    CONFUSION,
     PREDICTIONS,
     Verdict,
     verdicts,
     worst_first,
+    write_confusion,
     write_predictions,
 )
 from retrain.evaluate.worst import TOP_LOSSES, draw_top_losses
@@ -67,6 +69,7 @@ def write_results(
     }
     write_json(run / "metrics.json", metrics)
     write_predictions(run / PREDICTIONS, found)
+    write_confusion(run / CONFUSION, found)
     validation = [verdict for verdict in found if verdict.side == "validation"]
     draw_top_losses(validation, rules, run / TOP_LOSSES)
 
@@ -104,7 +107,7 @@ def _draw_history(run: Path, learned: Learned) -> None:
     figure = draw_history(penalties, lines("head"), lines("fine_tune"), rates, epochs)
     with atomic_writer(run / "history.png") as part:
         save_png(figure, part)
-    write_text(run / HISTORY_SVG, svg(figure))
+    write_text(run / HISTORY_SVG, svg(figure, "history"))
 
 
 def _calibration(
