@@ -18,15 +18,39 @@ def disk(folder: Path, options: str) -> Iterator[Path]:
         folder: must not exist yet.
         options: as for `mount -o`, such as "size=1m" or "ro".
     """
+    with _mounted(folder, "-t", "tmpfs", "-o", options, "tmpfs"):
+        yield folder
+
+
+@contextlib.contextmanager
+def image(folder: Path, kind: str, *maker: str) -> Iterator[Path]:
+    """Make `folder` and mount a disk image of 8 MB there; skip where that is not allowed.
+
+    Args:
+        folder: must not exist yet.
+        kind: of the file system, as for `mount -t`.
+        maker: the command that makes one, to which the image's path is added.
+    """
+    if shutil.which(maker[0]) is None:
+        pytest.skip(f"{maker[0]} is not installed")
+    file = folder.with_name(f"{folder.name}.img")
+    file.write_bytes(bytes(8 << 20))
+    subprocess.run([*maker, file], capture_output=True, check=True)
+    with _mounted(folder, "-t", kind, "-o", "loop", str(file)):
+        yield folder
+
+
+@contextlib.contextmanager
+def _mounted(folder: Path, *arguments: str) -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    command = ["mount", *arguments, str(folder)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
         pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
     try:
-        yield folder
+        yield
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
 

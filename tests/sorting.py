@@ -21,8 +21,12 @@ COLUMNS = [
 NEXT_RUN = "20990101T000000Z-efficientnet_lite0"
 
 
-def sort(workspace: Path, src: Path, dest: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return retrain("guess-dir", workspace, src, dest, *options)
+def sort(
+    workspace: Path, src: Path, dest: Path, *options: str, path: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run guess-dir, with another PYTHONPATH if one is given."""
+    changes = {"PYTHONPATH": path} if path else {}
+    return retrain("guess-dir", workspace, src, dest, *options, cwd=None, answer=None, **changes)
 
 
 @contextlib.contextmanager

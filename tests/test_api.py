@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from retrain.api import Model
 from retrain.cli.train import command as train_command
 from retrain.errors import BundleError, DataError, InputsFailed, UsageError
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "backbone": "mobilenetv2_035",
     "weights": "none",
     "size": 64,
@@ -44,7 +45,7 @@ def test_what_is_offered_is_documented_and_nothing_else() -> None:
         assert f"retrain.{name}(" in page
         assert inspect.getdoc(getattr(retrain, name))
     with pytest.raises(AttributeError, match="no attribute 'guess'"):
-        retrain.guess  # type: ignore[attr-defined]  # noqa: B018
+        retrain.guess  # noqa: B018
 
 
 def test_a_training_in_python_is_the_one_of_the_command_line(

@@ -126,6 +126,13 @@ def test_a_side_without_pictures_has_no_evaluation() -> None:
     assert math.isnan(error_rate(nothing, labels))
 
 
+@pytest.mark.parametrize("categories", [200, 201])
+def test_a_confusion_matrix_that_nobody_could_read_is_left_out(categories: int) -> None:
+    scores = evaluate(np.eye(categories), np.arange(categories), list(map(str, range(categories))))
+    assert scores is not None
+    assert ("confusion" in scores.as_dict()) == (categories == 200)
+
+
 def test_an_evaluation_becomes_json() -> None:
     scores = evaluate(certain(0, 1), np.array([0, 2]), CATEGORIES)
     assert scores is not None

@@ -44,7 +44,10 @@ def train(tf_files: Folder, *, fresh: bool = False, progress: bool = True, **set
     config = train_config_of(train_command.command, settings)
     from retrain.jobs import train as job
 
-    return job.train(Path(tf_files), config, _reporter(progress), fresh).run
+    trained = job.train(Path(tf_files), config, _reporter(progress), fresh)
+    if trained.interruption is not None:  # it came while the report was drawn
+        raise trained.interruption
+    return trained.run
 
 
 def _train_signature() -> inspect.Signature:
@@ -152,7 +155,8 @@ class Model(infer.Model):
         """
         from retrain.jobs.explain import Explainer
 
-        return Explainer(self.run, method, layer).sheet(self.pixels(picture), categories)
+        explainer = Explainer(self.run, method, layer)
+        return explainer.image(self.pixels(picture), categories)
 
 
 def _reporter(progress: bool) -> Reporter:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOP_K = (2, 3, 5)
+LARGEST_MATRIX = 200  # categories whose confusion matrix goes into JSON
 Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
 
@@ -186,7 +187,11 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain lists, dicts and numbers, ready for JSON."""
+        """Return plain lists, dicts and numbers, ready for JSON.
+
+        The confusion matrix is left out where it is too large to be read.
+        """
+        matrix = [list(row) for row in self.confusion]
         return {
             "pictures": self.pictures,
             "accuracy": self.accuracy,
@@ -197,7 +202,7 @@ class Evaluation:
             "calibration_error": self.calibration_error,
             "reliability": [vars(one) for one in self.reliability],
             "categories": [vars(score) for score in self.categories],
-            "confusion": [list(row) for row in self.confusion],
+            **({"confusion": matrix} if len(matrix) <= LARGEST_MATRIX else {}),
         }
 
 

@@ -1,9 +1,10 @@
 """Pictures about trainings; matplotlib draws here alone."""
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -40,15 +41,19 @@ def save_png(figure: Figure, path: Path) -> None:
     figure.savefig(path, format="png")
 
 
-def svg(figure: Figure) -> str:
-    """Return a figure as an `<svg>` element: text stays text, ink takes the page's colour."""
+def svg(figure: Figure, name: str) -> str:
+    """Return a figure as an `<svg>` element: text stays text, ink takes the page's colour.
+
+    Args:
+        figure: whose labels are ours, not the user's.
+        name: begins all ids inside, since ids of two figures on one page must differ.
+    """
     file = io.StringIO()
     with mpl.rc_context({**_STYLE, "svg.fonttype": "none", "svg.hashsalt": "retrain"}):
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     text = file.getvalue()
-    return (
-        text[text.index("<svg") :].replace(INK, "currentColor").replace("#000000", "currentColor")
-    )
+    text = re.sub(r'\b(id="|href="#|url\(#)', rf"\g<1>{name}-", text[text.index("<svg") :])
+    return text.replace(INK, "currentColor").replace("#000000", "currentColor")
 
 
 def draw_history(
@@ -182,14 +187,18 @@ def relief(gradients: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def draw_sheet(
-    columns: Sequence[Sequence[NDArray[Any]]], titles: Sequence[Sequence[str]], path: Path
+    columns: Sequence[Sequence[NDArray[Any]]],
+    titles: Sequence[Sequence[str]],
+    file: Path | IO[bytes],
+    source: str | None = None,
 ) -> None:
     """Draw a contact sheet.
 
     Args:
         columns: pictures, uint8 [size, size, 3]; the last ones may be shorter.
         titles: a title above each.
-        path: the PNG to write.
+        file: the PNG to write, or an open one.
+        source: kept in the PNG, as its text "Source".
     """
     count = len(columns[0])
     with mpl.rc_context(_STYLE):
@@ -201,4 +210,5 @@ def draw_sheet(
             for pixels, name, axes in zip(pictures, names, line, strict=False):
                 axes.imshow(pixels)
                 axes.set_title(name, parse_math=False)
-        figure.savefig(path, format="png")
+        metadata = {"Source": source} if source else None
+        figure.savefig(file, format="png", metadata=metadata)

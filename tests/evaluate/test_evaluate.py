@@ -44,6 +44,24 @@ def split(root: Path, side: str) -> set[str]:
         return {row["path"] for row in csv.DictReader(file) if row["side"] == side}
 
 
+def confusion(folder: Path) -> dict[tuple[str, str, str], int]:
+    with (folder / "confusion.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {(row["side"], row["category"], row["guess"]): int(row["pictures"]) for row in rows}
+
+
+def test_a_run_keeps_its_confusions_as_csv(trained: Path) -> None:
+    metrics = json.loads((trained / "model" / "metrics.json").read_text())
+    names = metrics["categories"]
+    assert confusion(trained / "model") == {
+        (side, names[i], names[j]): count
+        for side in ("validation", "test")
+        for i, row in enumerate(metrics[side]["confusion"])
+        for j, count in enumerate(row)
+        if count
+    }
+
+
 @pytest.mark.parametrize("side", ["validation", "test"])
 def test_the_sides_of_a_training_score_as_they_did_then(side: str, trained: Path) -> None:
     values = as_json("evaluate", trained, "--side", side)
@@ -75,6 +93,8 @@ def test_the_worst_come_first_and_all_are_written(
     losses = [float(row["loss"]) for row in rows]
     assert losses == sorted(losses, reverse=True)
     assert len(rows) == 13
+    assert sum(confusion(output).values()) == 13
+    assert confusion(output)["", "disc", "stripes"] >= 1
     with Image.open(output / "top-losses.png") as sheet:
         assert sheet.width > sheet.height > 300
 

@@ -177,6 +177,30 @@ def test_explain_draws_two_categories_of_one_picture(trained: Path, tmp_path: Pa
         assert 1 < sheet.width / sheet.height < 2  # three beside, two below each other
 
 
+def test_pictures_of_one_name_keep_their_drawings_in_calls_of_their_own(
+    old_workspace: Path, tmp_path: Path
+) -> None:
+    drawn = old_workspace / "explained"
+    drawn.mkdir()
+    (drawn / "1-gradcam-2.png").write_bytes(b"mine")
+    for category in ("red", "blue"):
+        (tmp_path / category).mkdir()
+        picture = old_workspace / "data" / category / f"{category} é 10.jpg"
+        shutil.copy(picture, tmp_path / category / "1.jpg")
+    seen: dict[str, bytes] = {}
+    for category, name in (("red", "1-gradcam"), ("blue", "1-gradcam-3"), ("red", "1-gradcam")):
+        result = retrain("explain", old_workspace, tmp_path / category / "1.jpg")
+        assert result.returncode == 0, result.stderr
+        assert f"see {drawn / name}.png\n" in result.stdout
+        content = (drawn / f"{name}.png").read_bytes()
+        assert seen.setdefault(name, content) == content
+    assert len(set(seen.values())) == 2
+    assert sorted(p.name for p in drawn.iterdir()) == [
+        f"1-gradcam{n}.png" for n in ("-2", "-3", "")
+    ]
+    assert (drawn / "1-gradcam-2.png").read_bytes() == b"mine"
+
+
 def test_what_cannot_be_explained(trained: Path) -> None:
     picture = trained / "data" / "disc" / "disc-000.jpg"
     message = refused(retrain("explain", trained, picture, "--category", "boat"), 2)

@@ -2,16 +2,18 @@
 
 import csv
 import html
+import re
 import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from browser import CONTRASTS, READABLE, Scheme, needs_browser, opened
-from commands import QUICK, environment, retrain
+from commands import QUICK, QUICKEST, environment, retrain
 from pictures import CATEGORIES, write_jpegs, write_workspace
 from retrain.data.images import PixelRules
 from retrain.evaluate.advice import advice
@@ -25,6 +27,27 @@ LABELS = {
 }
 LARGEST = 5_000_000
 NOISE = np.random.default_rng(0).integers(0, 256, (256, 256, 3)).astype(np.uint8)
+
+
+class Elements(HTMLParser):
+    """What a page's elements are called, lead to and are described as."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: set[str] = set()
+        self.words: list[str] = []
+        self.svgs = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.svgs += tag == "svg"
+        if "id" in values:
+            self.ids.append(values["id"])
+        if values.get("role") == "img":
+            self.words.append(values["aria-label"])
+        for value in values.values():
+            self.links |= set(re.findall(r"(?:^|url\()#([^)]+)", value))
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +133,27 @@ def test_pictures_that_were_replaced_are_not_shown_and_moved_ones_are(
     assert images - text.count("<img") == 3  # its thumbnail, itself, and its heat map
 
 
+def test_ids_are_unique_and_figures_have_words(page: Path) -> None:
+    found = Elements()
+    found.feed(page.read_text())
+    assert len(found.ids) == len(set(found.ids)) > 50
+    assert found.svgs == 2
+    assert len(found.words) == 2
+    assert found.words[0].startswith("Share of guesses that is right: score 0.")
+    assert found.links <= set(found.ids)
+
+
+@needs_browser
+def test_figures_are_read_out_as_one_picture_each(page: Path) -> None:
+    with opened(page) as view:
+        for words in ("Share of guesses that is right", "Loss on training and validation"):
+            figure = view.get_by_role("img", name=words)
+            assert figure.locator("svg").count() == 1
+            box = figure.locator("svg").bounding_box()
+            assert box is not None
+            assert min(box["width"], box["height"]) > 100
+
+
 @needs_browser
 def test_a_number_of_the_matrix_opens_its_pictures_by_keyboard(page: Path) -> None:
     with opened(page) as view:
@@ -185,25 +229,39 @@ def facts(root: Path, count: int, categories: int) -> Facts:
     )
 
 
-def test_a_training_without_a_report_is_no_less_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("what_happens", "code", "said"),
+    [
+        ("raise MemoryError('no room')", 0, "No report: no room (retrain report "),
+        ("os.kill(os.getpid(), signal.SIGINT)", 130, "No report: interrupted (retrain report "),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 143, "No report: interrupted (retrain report "),
+    ],
+)
+def test_a_training_without_a_report_is_no_less_finished(
+    what_happens: str, code: int, said: str, tmp_path: Path
+) -> None:
     root = write_workspace(tmp_path / "tf_files", 12)
     program = (
+        "import os, signal, time\n"
         "import retrain.jobs.report as report\n"
-        "def fail(*_): raise MemoryError('no room')\n"
+        f"def fail(*_): {what_happens}; time.sleep(60)\n"
         "report.Interpreter = fail\n"
         "from retrain.cli.main import main\n"
         "main()\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", program, "train", str(root), *QUICK],
+        [sys.executable, "-c", program, "train", str(root), *QUICKEST],
         capture_output=True,
         text=True,
         env=environment(),
         check=False,
     )
-    assert result.returncode == 0, result.stderr
-    assert "No report: no room" in result.stderr
+    assert result.returncode == code, result.stderr
+    assert said in result.stderr
+    assert "\nReport: " not in result.stdout
+    assert result.stdout.splitlines()[-1].startswith(f"Model: {root / 'model'} -> ")
     assert (root / "model" / "manifest.json").is_file()
+    assert not (root / "model" / "report.html").exists()
 
 
 def test_advice_stays_short() -> None:

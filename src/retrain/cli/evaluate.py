@@ -15,7 +15,11 @@ from retrain.errors import InputsFailed
 @click.command("evaluate", cls=Command)
 @click.argument("tf_files", type=PATH)
 @data_options
-@click.option("--output", type=OUTPUT_FOLDER, help="Folder for predictions.csv and top-losses.png.")
+@click.option(
+    "--output",
+    type=OUTPUT_FOLDER,
+    help="Folder for predictions.csv, confusion.csv and top-losses.png.",
+)
 @json_option
 def command(
     tf_files: Path,

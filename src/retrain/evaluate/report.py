@@ -17,6 +17,7 @@ from retrain.evaluate.advice import advice
 from retrain.evaluate.verdicts import Verdict, most_confused
 from retrain.metrics import category_scores, confusion_matrix, reliability
 from retrain.plots import draw_reliability, svg
+from retrain.progress import counted
 
 TOP_LOSSES, CORRECT = 24, 12  # pictures shown
 _THUMBNAIL, _HEAT, _QUALITY = 96, 256, 75  # pixels, pixels at most; of JPEG
@@ -82,7 +83,7 @@ def render(facts: Facts) -> str:
         rows=list(_matrix(facts.labels, found, thumbnails)) if matrix else [],
         pairs=[] if matrix else list(_pairs(wrong, thumbnails)),
         correct=correct,
-        reliability=_reliability(found) if found else "",
+        reliability=_reliability(found) if found else ("", ""),
         matrix=matrix,
         most_skipped=_SKIPPED,
     )
@@ -134,15 +135,19 @@ def _pairs(wrong: Sequence[Verdict], thumbnails: "_Thumbnails") -> Iterator[_Cel
         yield _Cell(category, guess, len(inside), 0.0, shown)
 
 
-def _reliability(found: Sequence[Verdict]) -> str:
+def _reliability(found: Sequence[Verdict]) -> tuple[str, str]:
+    """Return the figure of how far scores can be trusted, and what it shows in words."""
     points = reliability(np.array([v.score for v in found]), np.array([v.right for v in found]))
-    return svg(
-        draw_reliability(
-            [point.score for point in points],
-            [point.accuracy for point in points],
-            [point.pictures for point in points],
-        )
+    figure = draw_reliability(
+        [point.score for point in points],
+        [point.accuracy for point in points],
+        [point.pictures for point in points],
     )
+    parts = (
+        f"score {one.score:.2f}, {one.accuracy:.2f} of {counted(one.pictures, 'picture')}"
+        for one in points
+    )
+    return svg(figure, "reliability"), f"Share of guesses that is right: {'; '.join(parts)}."
 
 
 class _Thumbnails:

@@ -97,6 +97,13 @@ def write_predictions(path: Path, found: Iterable[Verdict]) -> None:
     write_csv(path, _HEADER, rows)
 
 
+def write_confusion(path: Path, found: Iterable[Verdict]) -> None:
+    """Write as CSV how often each category was taken for each, where that happened."""
+    counts = Counter((v.side, v.category, v.guess) for v in found)
+    rows = ((*cell, str(count)) for cell, count in sorted(counts.items()))
+    write_csv(path, ("side", "category", "guess", "pictures"), rows)
+
+
 def read_predictions(path: Path, data: Path | None) -> list[Verdict]:
     """Return the verdicts of a CSV.
 

@@ -14,7 +14,7 @@ from retrain.evaluate.labelled_pictures import (
     labelled_folder,
     pictures_of,
 )
-from retrain.evaluate.verdicts import Verdict, verdicts, write_predictions
+from retrain.evaluate.verdicts import Verdict, verdicts, write_confusion, write_predictions
 from retrain.evaluate.worst import draw_top_losses
 from retrain.files import machine_errors, output_folder
 from retrain.infer.model import Model
@@ -76,7 +76,7 @@ def evaluate_model(
         root: the workspace, or a bundle.
         data: labelled folder; None for what the training held back.
         side: of the split, without `data`; None for test, or validation where test is empty.
-        output: folder for the CSV of all predictions and a sheet of the worst; None: not written.
+        output: folder for CSVs of predictions and confusions and a sheet of the worst; or None.
         report: hears warnings, shows progress.
 
     Raises:
@@ -89,6 +89,7 @@ def evaluate_model(
     if folder is not None:
         with machine_errors(folder):
             write_predictions(folder / run.predictions.name, result.verdicts)
+            write_confusion(folder / run.confusion.name, result.verdicts)
             draw_top_losses(result.verdicts, run.rules, folder / run.top_losses.name)
     return result
 

@@ -12,6 +12,7 @@ from retrain.evaluate.verdicts import (
     Verdict,
     verdicts,
     worst_first,
+    write_confusion,
     write_predictions,
 )
 from retrain.evaluate.worst import draw_top_losses
@@ -61,6 +62,7 @@ def write_results(
     }
     write_json(run.metrics, metrics)
     write_predictions(run.predictions, found)
+    write_confusion(run.confusion, found)
     validation = [verdict for verdict in found if verdict.side == "validation"]
     draw_top_losses(validation, task.rules, run.top_losses)
 
@@ -98,7 +100,7 @@ def _draw_history(run: Run, learned: Learned) -> None:
     figure = draw_history(penalties, lines("head"), lines("fine_tune"), rates, epochs)
     with atomic_writer(run.history_plot) as part:
         save_png(figure, part)
-    write_text(run.history_svg, svg(figure))
+    write_text(run.history_svg, svg(figure, "history"))
 
 
 def _calibration(
