@@ -134,7 +134,7 @@ def test_trying_a_link_leaves_nothing(workspace: Workspace) -> None:
 
 def test_without_a_published_model_the_way_to_one_is_named(workspace: Workspace) -> None:
     finish(workspace.new_run("resnet50"))
-    with pytest.raises(BundleError, match=r"bash train\.sh"):
+    with pytest.raises(BundleError, match=r"Train one first"):
         workspace.published()
 
 

@@ -43,8 +43,9 @@ def output_folder(folder: Path) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise UsageError(
-                f"--output must lie in a folder. Received: {folder}, "
-                f"where {error.filename} is a file."
+                f"Output must go to a folder. Received: {folder}, "
+                f"where {error.filename} is a file.",
+                setting="output",
             ) from error
     return folder
 

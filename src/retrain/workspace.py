@@ -154,7 +154,7 @@ class Workspace:
             return Run(_led_to(self.root) or self.root)
         run = Run(_led_to(self.model) or self.model)
         if not run.is_finished:
-            raise BundleError(f"No model in {self.root}. Train one: bash train.sh {self.root}")
+            raise BundleError(f"There is no model in {self.root}. Train one first.")
         return run
 
     def previous_sides(self) -> dict[str, Side]:

@@ -250,7 +250,7 @@ def test_4_weights_out_of_reach(trainings: Trainings) -> None:
 @pytest.mark.parametrize("name", ["guess", "guess-dir"])
 def test_5_no_model(name: str, tmp_path: Path, picture: Path) -> None:
     source = (picture,) if name == "guess" else (picture.parent, tmp_path / "dest")
-    assert "Train one: bash train.sh" in refused(retrain(name, tmp_path, *source), 5)
+    assert "Train one first." in refused(retrain(name, tmp_path, *source), 5)
 
 
 def test_5_a_damaged_manifest(bundle: Path, picture: Path) -> None:

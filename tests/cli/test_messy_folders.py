@@ -242,3 +242,15 @@ def test_of_many_skipped_files_ten_are_lines_and_the_rest_are_counted_by_reason(
         ["21", "empty file"],
     ]
     assert "12 pictures in 3 categories, 91 files skipped." in lines
+
+
+def test_only_a_container_is_told_how_to_see_where_links_lead(tmp_path: Path) -> None:
+    root = write_workspace(tmp_path / "tf_files", each=4)
+    (root / "data" / "fox").symlink_to(tmp_path / "other disk")
+    (root / "data" / "disc" / "away.jpg").symlink_to(tmp_path / "other disk" / "1.jpg")
+    line = ("show-batch", root, "--size", "64")
+    outside = retrain(*line).stderr
+    inside = retrain(*line, RETRAIN_ENGINE="docker 29").stderr
+    assert outside.count("which is not there") == inside.count("which is not there") == 2
+    assert "RETRAIN_MOUNT" not in outside
+    assert inside.count("RETRAIN_MOUNT") == 1

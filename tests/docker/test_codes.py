@@ -41,7 +41,7 @@ def test_4_weights_of_the_users_cache_are_seen_and_checked(
 def test_5_no_model(script: str, project: Project, picture: Path, tmp_path: Path) -> None:
     rest = (picture,) if script == "guess.sh" else (picture.parent, tmp_path / "sorted")
     result = project.run(script, tmp_path, *rest)
-    assert f"No model in {tmp_path}. Train one: bash train.sh" in refused(result, 5)
+    assert f"There is no model in {tmp_path}. Train one first." in refused(result, 5)
 
 
 def test_6_a_picture_that_cannot_be_read(

@@ -154,7 +154,7 @@ def test_training_takes_options_first_odd_names_and_a_weights_file_that_is_missi
     result = project.run("train.sh", *arguments, cwd=own.parent)
     assert "at 128 px" in result.stderr
     assert "72 pictures in 3 categories, 0 files skipped." in result.stderr
-    message = "--weights must be imagenet, none or a file. Received: 'nowhere.h5'"
+    message = "Weights must be imagenet, none or a file. Received: 'nowhere.h5'"
     assert message in refused(result, 4)
     assert not own.with_name("nowhere.h5").exists()
 
@@ -177,11 +177,11 @@ def test_a_value_that_is_no_path_is_not_taken_for_one(project: Project, own: Pat
     ("script", "arguments", "code", "words"),
     [
         ("train.sh", ("gone/../gone",), 3, "gone must be a folder with your pictures"),
-        ("guess.sh", ("gone", "own/data/disc/disc-000.jpg"), 5, "No model in gone."),
+        ("guess.sh", ("gone", "own/data/disc/disc-000.jpg"), 5, "There is no model in gone."),
         ("guess.sh", ("own", "gone"), 6, "gone: No such file or directory"),
         ("guessDir.sh", ("own", "gone", "sorted"), 2, "SRC must be a folder of pictures."),
         ("guessDir.sh", ("own", "gone", "new/sorted"), 2, "SRC must be a folder of pictures."),
-        ("guessDir.sh", ("gone", "own/data/disc", "sorted"), 5, "No model in gone."),
+        ("guessDir.sh", ("gone", "own/data/disc", "sorted"), 5, "There is no model in gone."),
     ],
 )
 def test_what_does_not_exist_is_named_by_the_tool_and_not_made(

@@ -437,7 +437,8 @@ def test_unsure_must_be_another_folder(
     arguments = ("--min-score", "0.5", "--unsure", str(tmp_path / unsure))
     result = sort(trained, src, dest, *arguments)
     assert result.returncode == 2
-    assert "--unsure must be another folder than DEST." in result.stderr
+    assert "in another folder than DEST. Received" in result.stderr
+    assert "See --unsure." in result.stderr
     assert copies(dest) == set()
 
 

@@ -16,6 +16,7 @@ from rich.progress import (
 from rich.text import Text
 
 from retrain.cli import interrupts
+from retrain.cli.container import hint_about_links
 from retrain.progress import Advance, one_line
 
 MINIMUM_WIDTH = 12
@@ -33,6 +34,7 @@ class Terminal:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        self._hinted = False  # once is enough
 
     def say(self, text: str) -> None:
         """Print one line."""
@@ -41,6 +43,9 @@ class Terminal:
     def warn(self, text: str) -> None:
         """Print one line that stands out."""
         self._console.print(one_line(text), markup=False, style="yellow")
+        if not self._hinted and (hint := hint_about_links([text])):
+            self._hinted = True
+            self.warn(hint)
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Advance]:

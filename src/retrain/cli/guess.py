@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from retrain.cli.command import Command
+from retrain.cli.container import tell_of_links
 from retrain.cli.options import PATH, json_option, precision_option
 from retrain.config import GuessConfig, GuessPrecision
 from retrain.errors import InputsFailed
@@ -52,5 +53,6 @@ def command(
                 click.echo(score_line(category, score))
     if as_json:
         click.echo(json.dumps(guesses, indent=2, ensure_ascii=False))
+    tell_of_links(str(one["error"]) for one in guesses)
     if failed:
         raise InputsFailed(f"{failed} of {counted(len(images), 'picture')} could not be guessed.")

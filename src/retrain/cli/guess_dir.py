@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from retrain.cli.command import Command
+from retrain.cli.container import tell_of_links
 from retrain.cli.options import OUTPUT_FOLDER, PATH, json_option, precision_option
 from retrain.config import GuessConfig, GuessPrecision, SortConfig
 from retrain.errors import InputsFailed
@@ -64,6 +65,7 @@ def command(
         click.echo(json.dumps(asdict(result), indent=2, ensure_ascii=False))
     else:
         _print_counts(result, dest, how)
+    tell_of_links(row.error for row in result.failed)
     if result.failed:
         raise InputsFailed(
             f"{counted(len(result.failed), 'file')} could not be guessed; see "

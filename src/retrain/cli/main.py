@@ -25,6 +25,7 @@ from retrain.cli import (
     train,
     weights,
 )
+from retrain.cli.container import tell_of_links
 from retrain.errors import RetrainError, Terminated
 from retrain.version import VERSION
 
@@ -80,6 +81,7 @@ def _tell_error(error: Exception, debug: bool) -> int:
     if isinstance(error, click.ClickException):
         return _tell(_usage(error), EXIT_USAGE, debug)
     if isinstance(error, RetrainError):
+        tell_of_links([str(error)])
         return _tell(f"{error}{_option_for(error.setting)}", error.exit_code, debug)
     if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

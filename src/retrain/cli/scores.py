@@ -1,9 +1,11 @@
 """How commands tell how good a model is, and where it is wrong."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
+
+from retrain.cli.container import tell_of_links
 
 if TYPE_CHECKING:
     from retrain.data.records import Skipped
@@ -53,9 +55,10 @@ def print_verdicts(found: Sequence["Verdict"]) -> None:
             )
 
 
-def tell_skipped(skipped: Iterable["Skipped"]) -> None:
+def tell_skipped(skipped: Sequence["Skipped"]) -> None:
     """Name what was left out, on stderr."""
     from retrain.progress import one_line
 
     for bad in skipped:
         click.echo(one_line(f"retrain: {bad.name}: {bad.reason}"), err=True)
+    tell_of_links(bad.reason for bad in skipped)

@@ -3,12 +3,20 @@
 import os
 from pathlib import Path
 
+_BEGIN, _END = "a link to ", ", which is not there"
+
 
 def broken_link(path: Path) -> str | None:
     """Return what is wrong with a link whose target is not there; None for anything else."""
     if not os.path.islink(path) or os.path.exists(path):  # noqa: PTH110, PTH114 - never raise
         return None
-    hint = ""
-    if "RETRAIN_ENGINE" in os.environ:  # docker/run.sh sets it in the container
-        hint = " in the container; name its folder in RETRAIN_MOUNT"
-    return f"a link to {path.readlink()}, which is not there{hint}"
+    return f"{_BEGIN}{path.readlink()}{_END}"
+
+
+def is_broken_link(reason: str) -> bool:
+    """Tell whether a reason is, or contains, what `broken_link` returns.
+
+    >>> is_broken_link("Received: a link to /disk, which is not there."), is_broken_link("empty")
+    (True, False)
+    """
+    return _BEGIN in reason and _END in reason

@@ -75,7 +75,11 @@ class SortedFolder:
                 setting="unsure",
             )
         refuse_foreign(folder)
-        names = {folder: "DEST"} if self._how.dry_run else {unsure: "--unsure", folder: "DEST"}
+        names = (
+            {folder: "DEST"}
+            if self._how.dry_run
+            else {unsure: "the folder for unsure pictures", folder: "DEST"}
+        )
         self._places = [Place(place, name) for place, name in names.items()]
         self.unlocked = {place.folder: place.unlocked for place in self._places if place.unlocked}
         self.left_behind: Counter[Path] = Counter()
@@ -213,7 +217,7 @@ class SortedFolder:
         copy = self.folder / row.copy
         if not row.copy or not os.path.lexists(copy):
             return False
-        if not self._where.holds(row.copy):  # in another --unsure, or whatever a file says
+        if not self._where.holds(row.copy):  # where an earlier run set it aside, say
             self.left_behind[copy.parent] += 1
             return False
         if not is_unedited(copy, row.copy_stamp, Path(row.source)):
