@@ -128,7 +128,7 @@ def macro_f1(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float
     return float((2 * hits[seen] / sums[seen]).mean())
 
 
-def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+def wilson_interval(correct: float, total: float) -> tuple[float, float]:
     """Return the 95 % score interval of a share (Wilson 1927), sane for 0, for all and for few.
 
     >>> [round(bound, 3) for bound in wilson_interval(10, 10)]

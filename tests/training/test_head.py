@@ -4,15 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.optimize import check_grad
 
 from retrain.config import Balance, HeadConfig
 from retrain.metrics import softmax
 from retrain.progress import Silent
 from retrain.training.balance import category_weights
-from retrain.training.head import Head, _Problem, best_head, fit_head, folds
+from retrain.training.head import Head, best_head, fit_head
 
 Data = tuple[np.ndarray, np.ndarray]
 
@@ -26,21 +23,6 @@ def blobs(count: int, seed: int, spread: float = 1.0) -> Data:
     features = features * np.logspace(-2, 2, 8) + 50
     features[:, 3] = 7.0  # a dead feature
     return features.astype(np.float32), labels
-
-
-def test_the_gradient_is_that_of_the_loss() -> None:
-    features, labels = blobs(30, seed=1)
-    problem = _Problem(features.astype(np.float64), labels, 3, np.array([0.5, 1.0, 2.0]))
-    point = np.random.default_rng(2).normal(0, 0.1, problem.size)
-
-    def loss(solution: np.ndarray) -> float:
-        return problem.loss_and_gradient(solution, 0.1)[0]
-
-    def gradient(solution: np.ndarray) -> np.ndarray:
-        return problem.loss_and_gradient(solution, 0.1)[1]
-
-    error = check_grad(loss, gradient, point, epsilon=1e-3)
-    assert error < 1e-2
 
 
 CONFIG = HeadConfig()
@@ -86,23 +68,6 @@ def test_where_nothing_can_judge_the_middle_penalty_is_taken() -> None:
     head = fitted(train, nothing(train))
     assert head.penalty == HeadConfig().strengths[len(HeadConfig().strengths) // 2]
     assert head.calibration.temperature == 1.0
-
-
-def test_cross_fitting_never_splits_a_key() -> None:
-    labels = np.array([0, 0, 0, 1, 1, 1, 2, 2])
-    keys = ["a", "a", "b", "c", "d", "a", "e", "e"]
-    fold = folds(keys, labels, 5)
-    assert fold[0] == fold[1] == fold[5]
-    assert (fold[[6, 7]] == -1).all()  # the only key of its category
-    assert len(set(fold.tolist()) - {-1}) > 1
-
-
-@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 3)), min_size=1))
-def test_cross_fitting_never_holds_out_a_whole_category(pictures: list[tuple[str, int]]) -> None:
-    keys, labels = [key for key, _ in pictures], np.array([label for _, label in pictures])
-    fold = folds(keys, labels, 5)
-    for number in set(fold.tolist()) - {-1}:
-        assert set(labels[fold != number].tolist()) == set(labels.tolist())
 
 
 def test_weights_do_not_change_how_often_a_category_is_expected() -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.optimize import brentq
+from scipy.special import log_softmax, softmax
 
 BOUNDS = (-4.0, 4.0)  # of the temperature's logarithm
 
@@ -39,11 +39,16 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
     exact, doubt = logits.astype(np.float64), 1 / (len(labels) + 2)
     targets = np.full(exact.shape, doubt / (exact.shape[1] - 1))
     targets[np.arange(len(labels)), labels] = 1 - doubt
+    wanted = float((targets * exact).sum())
 
-    def cost(log_temperature: float) -> float:
-        return -float((targets * log_softmax(exact / math.exp(log_temperature), axis=1)).sum())
+    def surplus(log_temperature: float) -> float:
+        """Return the slope of the cost over 1 / temperature, which only falls with the latter."""
+        scores = softmax(exact / math.exp(log_temperature), axis=1)
+        return float((scores * exact).sum()) - wanted
 
-    return float(math.exp(minimize_scalar(cost, bounds=BOUNDS, method="bounded").x))
+    if surplus(BOUNDS[0]) <= 0 or surplus(BOUNDS[1]) >= 0:  # no root: the best is at an end
+        return math.exp(BOUNDS[0] if surplus(BOUNDS[0]) <= 0 else BOUNDS[1])
+    return math.exp(brentq(surplus, *BOUNDS, xtol=1e-6))
 
 
 def losses(

@@ -7,27 +7,24 @@ chooses that the head has not learned from.
 
 import math
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
 from retrain.config import HeadConfig
-from retrain.data.split import position
 from retrain.metrics import error_rate, log_loss, macro_f1, softmax
 from retrain.progress import Reporter
 from retrain.training.balance import prior_shift
-from retrain.training.calibration import Calibration, fit_temperature
+from retrain.training.calibration import Calibration, calibrated_loss, fit_temperature
+from retrain.training.crossfit import Trial, cross_fit, walk
+from retrain.training.folds import UNJUDGED, assign_folds
+from retrain.training.regression import Array, Linear, Point, Regression
 
-Array = NDArray[np.float32]
-
-ROWS_AT_ONCE = 4096  # of features in float64
 COLUMNS = ("penalty", "train loss", "judged loss", "valid loss", "error rate", "time")
+Data = tuple[Array, NDArray[np.integer]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,8 @@ class Head:
 
     kernel: float32 [d, k]. bias: float32 [k]. penalty: of its fit. calibration: its temperature.
     valid_loss, error_rate, macro_f1: on validation data, NaN where there is none. judged_loss: on
-    the pictures that choose penalty and temperature. All losses are at that temperature.
+    the pictures that choose penalty and temperature. All losses are at that temperature, but the
+    judged one of cross-fitted pictures, which is at those of the other folds.
     """
 
     kernel: Array
@@ -52,24 +50,12 @@ class Head:
 
     def logits(self, features: Array) -> Array:
         """Return float32 [n, k] for features [n, d]."""
-        return np.asarray(features @ self.kernel + self.bias, np.float32)
-
-
-@dataclass(frozen=True)
-class Judges:
-    """Logits float32 [n, k] of each penalty on pictures that its head did not learn from.
-
-    source: where they come from, as metrics.json and people read it.
-    """
-
-    logits: Sequence[Array]
-    labels: NDArray[np.integer]
-    source: str
+        return Linear(self.kernel, self.bias).logits(features)
 
 
 def fit_head(
-    train: tuple[Array, NDArray[np.integer]],
-    valid: tuple[Array, NDArray[np.integer]],
+    train: Data,
+    valid: Data,
     keys: Sequence[str],
     categories: int,
     config: HeadConfig,
@@ -83,7 +69,7 @@ def fit_head(
     speak about the last fifth, and these answers judge.
 
     Args:
-        train: features [n, d] and labels [n]; neither is copied.
+        train: features [n, d] and labels [n]; large sets are not copied but for their order.
         valid: the same for validation; may be empty.
         keys: of the training pictures; those of one key stay in one fifth.
         categories: k.
@@ -93,31 +79,21 @@ def fit_head(
         report: shows a row a penalty.
     """
     row_out = report.table(COLUMNS)
+    fold = assign_folds(keys, train[1], config.folds).of_picture
+    judged = int((fold != UNJUDGED).sum())
     heads: list[Head] = []
-    start = time.monotonic()
-    with threadpool_limits(limits=1, user_api="blas"):  # see docs/decisions.md
-        path = _path(*train, categories, config, weights)
-        judges = _judges(path, train, valid, keys, categories, config, weights)
-    seconds = (time.monotonic() - start) / len(path)
-    for (kernel, bias), penalty, judged in zip(path, config.strengths, judges.logits, strict=True):
-        temperature = fit_temperature(judged, judges.labels)
-        on_train = softmax(train[0] @ kernel + bias, temperature)
-        on_valid = valid[0] @ kernel + bias
-        heads.append(
-            Head(
-                kernel,
-                bias,
-                penalty,
-                Calibration(temperature, judges.source, len(judges.labels)),
-                train_loss=log_loss(on_train, train[1]),
-                valid_loss=log_loss(softmax(on_valid, temperature), valid[1]),
-                error_rate=error_rate(on_valid, valid[1]),
-                macro_f1=macro_f1(on_valid, valid[1]),
-                judged_loss=log_loss(softmax(judged, temperature), judges.labels),
-                seconds=seconds,
-            )
-        )
+
+    def add(trial: Trial) -> None:
+        heads.append(_head(trial, train, valid, source))
         row_out(_cells(heads[-1]))
+
+    if len(valid[1]) >= config.enough_to_judge or not judged:
+        source = ("validation", len(valid[1]))
+        for trial in _judged_by_validation(train, valid, categories, config, weights):
+            add(trial)
+    else:
+        source = ("training, cross-fitted", judged)
+        cross_fit(*train, fold, keys, config, weights, add)
     return heads
 
 
@@ -128,138 +104,52 @@ def best_head(heads: list[Head]) -> Head:
     return min(heads, key=lambda head: head.judged_loss)
 
 
-def _path(
-    features: Array,
-    labels: NDArray[np.integer],
+def _judged_by_validation(
+    train: Data,
+    valid: Data,
     categories: int,
     config: HeadConfig,
     weights: NDArray[np.float64] | None,
-) -> list[tuple[Array, Array]]:
-    """Return kernel and bias for each penalty."""
-    problem = _Problem(features, labels, categories, weights)
-    solution, found = np.zeros(problem.size), []
-    for penalty in config.strengths:
-        solution = minimize(
-            problem.loss_and_gradient,
-            solution,
-            args=(penalty,),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": config.iterations},
-        ).x
-        kernel, bias = problem.unscaled(solution)
-        found.append((kernel, np.asarray(bias - prior_shift(weights), np.float32)))
-    return found
+) -> list[Trial]:
+    trials: list[Trial] = []
+    with threadpool_limits(limits=1, user_api="blas"):  # see docs/decisions.md
+        problem = Regression([train[0]], train[1], categories, weights)
+        point: Point | None = None
+
+        def loss_at(penalty: float) -> float:
+            nonlocal point
+            start = time.monotonic()
+            point = problem.solve(penalty, point, config.iterations)
+            raw = problem.linear(point)
+            head = Linear(raw.kernel, np.asarray(raw.bias - prior_shift(weights), np.float32))
+            logits = head.logits(valid[0])
+            temperature = fit_temperature(logits, valid[1])
+            loss = calibrated_loss(logits, valid[1])
+            trials.append(Trial(penalty, head, temperature, loss, time.monotonic() - start))
+            return loss
+
+        if len(valid[1]):
+            walk(config.strengths, loss_at)
+        else:
+            loss_at(config.strengths[len(config.strengths) // 2])
+    return trials
 
 
-def _judges(
-    path: list[tuple[Array, Array]],
-    train: tuple[Array, NDArray[np.integer]],
-    valid: tuple[Array, NDArray[np.integer]],
-    keys: Sequence[str],
-    categories: int,
-    config: HeadConfig,
-    weights: NDArray[np.float64] | None,
-) -> Judges:
-    features, labels = train
-    fold = folds(keys, labels, config.folds)
-    seen = fold >= 0
-    if len(valid[1]) >= config.enough_to_judge or not seen.any():
-        logits = [np.asarray(valid[0] @ kernel + bias, np.float32) for kernel, bias in path]
-        return Judges(logits, valid[1], "validation")
-    crossed = [np.empty((len(labels), categories), np.float32) for _ in path]
-    for number in np.unique(fold[seen]):
-        out = fold == number
-        partial = _path(features[~out], labels[~out], categories, config, weights)
-        for answers, (kernel, bias) in zip(crossed, partial, strict=True):
-            answers[out] = features[out] @ kernel + bias
-    return Judges([a[seen] for a in crossed], labels[seen], "training, cross-fitted")
-
-
-def folds(keys: Sequence[str], labels: NDArray[np.integer], count: int) -> NDArray[np.int64]:
-    """Deal the keys of each category out to folds, in the order of their hashes.
-
-    Args:
-        keys: pictures of one key go to one fold.
-        labels: int [n]; a key counts for the first category it is seen with.
-        count: of folds.
-
-    Returns:
-        int [n], the fold of each picture; -1 where all of a category would be held out at once, so
-        that no head could name it.
-    """
-    members: dict[int, list[str]] = {}
-    for key, label in zip(keys, labels.tolist(), strict=True):
-        members.setdefault(label, []).append(key)
-    dealt: dict[str, int] = {}
-    for own in members.values():
-        used = Counter(dealt[key] for key in set(own) & dealt.keys())
-        for key in sorted(set(own) - dealt.keys(), key=position):
-            dealt[key] = min(range(count), key=lambda fold: (used[fold], fold))
-            used[dealt[key]] += 1
-    for own in members.values():
-        if len({dealt[key] for key in own}) == 1:
-            dealt |= dict.fromkeys(own, -1)
-    return np.array([dealt[key] for key in keys], np.int64)
-
-
-class _Problem:
-    """The regression on standardised features, without ever standardising a copy of them."""
-
-    def __init__(
-        self,
-        features: Array,
-        labels: NDArray[np.integer],
-        categories: int,
-        weights: NDArray[np.float64] | None = None,
-    ) -> None:
-        self.features, self.labels, self.categories = features, labels, categories
-        each = np.ones(len(labels)) if weights is None else weights[labels]
-        self.weights = each / each.sum()
-        self.mean = features.mean(axis=0, dtype=np.float64)
-        deviation = _deviation(features, self.mean)
-        self.scale = 1.0 / np.maximum(deviation, 1e-6 + 1e-3 * deviation.mean())
-        self.size = (features.shape[1] + 1) * categories
-
-    def unscaled(self, solution: NDArray[np.float64]) -> tuple[Array, Array]:
-        """Return kernel [d, k] and bias [k] for raw features."""
-        kernel, bias = self._parts(solution)
-        kernel = kernel * self.scale[:, None]
-        return kernel.astype(np.float32), (bias - self.mean @ kernel).astype(np.float32)
-
-    def loss_and_gradient(
-        self, solution: NDArray[np.float64], penalty: float
-    ) -> tuple[float, NDArray[np.float64]]:
-        """Return weighted mean cross-entropy + penalty / 2 * |kernel|^2, and its gradient."""
-        kernel, _ = self._parts(solution)
-        raw_kernel, raw_bias = self.unscaled(solution)
-        logits = (self.features @ raw_kernel + raw_bias).astype(np.float64)
-        log_probabilities = log_softmax(logits, axis=1)
-        rows = np.arange(len(self.labels))
-        loss = penalty / 2 * np.sum(kernel**2) - (
-            self.weights @ log_probabilities[rows, self.labels]
-        )
-        residual = np.exp(log_probabilities)
-        residual[rows, self.labels] -= 1.0
-        residual *= self.weights[:, None]
-        total = residual.sum(axis=0)
-        raw = self.features.T @ residual.astype(np.float32) - np.outer(self.mean, total)
-        gradient = raw * self.scale[:, None] + penalty * kernel
-        return float(loss), np.concatenate([gradient.ravel(), total])
-
-    def _parts(
-        self, solution: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        kernel = solution[: -self.categories].reshape(-1, self.categories)
-        return kernel, solution[-self.categories :]
-
-
-def _deviation(features: Array, mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what `features.std(axis=0)` does, in float64, without a copy of all features."""
-    squares = np.zeros_like(mean)
-    for start in range(0, len(features), ROWS_AT_ONCE):
-        squares += ((features[start : start + ROWS_AT_ONCE] - mean) ** 2).sum(axis=0)
-    return np.asarray(np.sqrt(squares / len(features)))
+def _head(trial: Trial, train: Data, valid: Data, source: tuple[str, int]) -> Head:
+    on_valid = trial.head.logits(valid[0])
+    temperature = trial.temperature
+    return Head(
+        trial.head.kernel,
+        trial.head.bias,
+        trial.penalty,
+        Calibration(temperature, *source),
+        train_loss=log_loss(softmax(trial.head.logits(train[0]), temperature), train[1]),
+        valid_loss=log_loss(softmax(on_valid, temperature), valid[1]),
+        error_rate=error_rate(on_valid, valid[1]),
+        macro_f1=macro_f1(on_valid, valid[1]),
+        judged_loss=trial.judged_loss,
+        seconds=trial.seconds,
+    )
 
 
 def _cells(head: Head) -> list[str]:

@@ -1,0 +1,326 @@
+"""Cross-fitting: every picture is judged by a head that has not learned from it or its relatives.
+
+The penalty is the one of the lowest loss on these answers, each at the temperature that suits the
+other folds. What choosing it on the published rows flatters them by is estimated by a bootstrap of
+whole groups and taken off (BBC-CV, Tsamardinos, Greasidou and Borboudakis 2018,
+https://doi.org/10.1007/s10994-018-5714-4).
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import chain, count
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from retrain.config import HeadConfig
+from retrain.data.stream import cores
+from retrain.metrics import softmax
+from retrain.training.balance import prior_shift
+from retrain.training.calibration import fit_temperature, losses
+from retrain.training.folds import UNJUDGED
+from retrain.training.regression import Array, Exact, Linear, Point, Regression
+
+PATIENCE = 2  # penalties in a row that bring nothing
+GAIN = 0.002  # share of the loss that a penalty must save to bring something
+STEP = math.sqrt(10)  # from penalty to penalty beyond the ends of the grid
+ENDS = (1e-7, 1e3)  # of all grids
+DRAWS = 500  # of the bootstrap
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came of one penalty.
+
+    head: fitted on all pictures. temperature: that suits the judged pictures. judged_loss: mean
+    over them, each at the temperature of the other folds; NaN where there are none.
+    """
+
+    penalty: float
+    head: Linear
+    temperature: float
+    judged_loss: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Optimism:
+    """What the choice of the penalty flatters the rows by that it was made on; never below 0."""
+
+    accuracy: float
+    log_loss: float
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """Answers of heads that had not seen the picture.
+
+    fold: int [n], `UNJUDGED` where there is no answer. logits: float32 [n, k], NaN there.
+    temperatures: by fold, fitted on the others. heads: by fold. trials: one a penalty, in the order
+    they were tried. best: the index of the chosen one.
+    """
+
+    fold: NDArray[np.int64]
+    logits: Array
+    temperatures: dict[int, float]
+    heads: dict[int, Linear]
+    trials: tuple[Trial, ...]
+    best: int
+    optimism: Optimism
+
+    @property
+    def chosen(self) -> Trial:
+        """The trial of the chosen penalty."""
+        return self.trials[self.best]
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Whether a picture has an answer, bool [n]."""
+        return np.asarray(self.fold != UNJUDGED)
+
+    def probabilities(self) -> Array:
+        """Return calibrated probabilities float32 [n, k], NaN where a picture is not judged."""
+        by_row = np.ones((len(self.fold), 1), np.float32)
+        for number, temperature in self.temperatures.items():
+            by_row[self.fold == number] = temperature
+        return softmax(self.logits / by_row)
+
+
+def cross_fit(
+    features: Array,
+    labels: NDArray[np.integer],
+    fold: NDArray[np.integer],
+    groups: Sequence[str],
+    config: HeadConfig,
+    weights: Exact | None = None,
+    tell: Callable[[Trial], None] = lambda _: None,
+) -> CrossFitted:
+    """Fit the head for each fold and for all pictures, with as many penalties as it takes.
+
+    Args:
+        features: float32 [n, d].
+        labels: int [n]; every category from 0 to the highest occurs.
+        fold: int [n]; `UNJUDGED` for pictures that every head learns from.
+        groups: the joined key of each picture.
+        config: the penalties.
+        weights: of a picture by its category, float [k]; None for all the same.
+        tell: hears of each trial when it is done.
+    """
+    judged = fold != UNJUDGED
+    grid = config.strengths
+    if not judged.any():
+        grid = (grid[len(grid) // 2],)  # nothing can choose
+    with threadpool_limits(limits=1, user_api="blas"):  # see docs/decisions.md
+        path = _Path(features, labels, fold, config, weights)
+        rows: list[tuple[Exact, NDArray[np.bool_]]] = []
+        trials: list[Trial] = []
+        best: _Answers | None = None
+
+        def loss_at(penalty: float) -> float:
+            nonlocal best
+            start = time.monotonic()
+            answers = path.answers(penalty)
+            rows.append((answers.losses(), answers.right()))
+            loss = float(rows[-1][0].mean()) if judged.any() else math.nan
+            if best is None or loss < min(trial.judged_loss for trial in trials):
+                best = answers
+            warmth = fit_temperature(answers.logits[judged], labels[judged])
+            trials.append(Trial(penalty, answers.head, warmth, loss, time.monotonic() - start))
+            tell(trials[-1])
+            return loss
+
+        walk(grid, loss_at)
+    assert best is not None
+    chosen = next(i for i, trial in enumerate(trials) if trial.head is best.head)
+    names = [group for group, seen in zip(groups, judged, strict=True) if seen]
+    return CrossFitted(
+        np.asarray(fold, np.int64),
+        best.logits,
+        best.temperatures,
+        best.heads,
+        tuple(trials),
+        chosen,
+        optimism(np.stack([r[0] for r in rows]), np.stack([r[1] for r in rows]), names, chosen),
+    )
+
+
+def walk(grid: Sequence[float], loss_at: Callable[[float], float]) -> None:
+    """Try penalties from the strongest on until some in a row bring nothing.
+
+    Where the best is at an end of the grid, it goes on beyond.
+
+    Args:
+        grid: the strongest first; one alone is not left.
+        loss_at: tries a penalty.
+    """
+    tried: dict[float, float] = {}
+
+    def go(penalties: Iterator[float]) -> None:
+        behind = 0
+        for penalty in penalties:
+            least = min(tried.values(), default=math.inf)
+            tried[penalty] = loss_at(penalty)
+            behind = 0 if tried[penalty] < (1 - GAIN) * least else behind + 1
+            if behind == PATIENCE:
+                return
+
+    if len(grid) == 1:
+        loss_at(grid[0])
+        return
+    go(chain(grid, _beyond(grid[-1], 1 / STEP)))
+    if min(tried, key=lambda penalty: tried[penalty]) == grid[0]:
+        go(_beyond(grid[0], STEP))
+
+
+def _beyond(penalty: float, step: float) -> Iterator[float]:
+    for i in count(1):
+        following = float(f"{penalty * step**i:.0e}")  # 3e-05, not 3.16e-05
+        if not ENDS[0] <= following <= ENDS[1]:
+            return
+        yield following
+
+
+@dataclass
+class _Answers:
+    """The heads of one penalty and what they say."""
+
+    head: Linear
+    heads: dict[int, Linear]
+    logits: Array
+    labels: NDArray[np.integer]
+    fold: NDArray[np.integer]
+    temperatures: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for number in self.heads:
+            others = (self.fold != number) & (self.fold != UNJUDGED)
+            self.temperatures[number] = fit_temperature(self.logits[others], self.labels[others])
+
+    def losses(self) -> Exact:
+        """Return the log loss of each judged picture, bounded as in `metrics.log_loss`."""
+        found = np.full(len(self.labels), np.nan)
+        for number, temperature in self.temperatures.items():
+            own = self.fold == number
+            found[own] = losses(self.logits[own], self.labels[own], temperature)
+        np.minimum(found, -math.log(1e-7), out=found)
+        return np.asarray(found[self.fold != UNJUDGED])
+
+    def right(self) -> NDArray[np.bool_]:
+        """Return whether each judged picture is named rightly."""
+        seen = self.fold != UNJUDGED
+        return np.asarray(self.logits[seen].argmax(axis=1) == self.labels[seen])
+
+
+class _Path:
+    """One regression a fold and one of all pictures, along the penalties."""
+
+    def __init__(
+        self,
+        features: Array,
+        labels: NDArray[np.integer],
+        fold: NDArray[np.integer],
+        config: HeadConfig,
+        weights: Exact | None,
+    ) -> None:
+        self.labels, self.fold, self.config = labels, fold, config
+        self.categories = int(labels.max()) + 1
+        self.shift = prior_shift(weights)
+        order = np.argsort(fold, kind="stable")  # so that what a fold leaves are two slices
+        self.order, self.features = order, features[order]
+        self.numbers = [int(n) for n in np.unique(fold) if n != UNJUDGED]
+        self.slices = {
+            number: slice(*np.searchsorted(fold[order], [number, number + 1]))
+            for number in self.numbers
+        }
+
+        def without(own: slice) -> Regression:
+            parts = [self.features[: own.start], self.features[own.stop :]]
+            kept = np.concatenate([order[: own.start], order[own.stop :]])
+            return Regression(parts, labels[kept], self.categories, weights)
+
+        nothing = slice(len(order), len(order))
+        self.fits = _side_by_side(without, [nothing, *self.slices.values()])
+        self.points: dict[float, list[Point]] = {}
+
+    def answers(self, penalty: float) -> _Answers:
+        """Fit all heads, from the nearest penalty that was tried."""
+        starts: list[Point | None] = [None] * len(self.fits)
+        if self.points:
+            near = min(self.points, key=lambda tried: abs(math.log(tried / penalty)))
+            starts = [*self.points[near]]
+            self.points = {max(self.points): self.points[max(self.points)]}  # what may follow
+
+        def solve(both: tuple[Regression, Point | None]) -> Point:
+            return both[0].solve(penalty, both[1], self.config.iterations)
+
+        found = _side_by_side(solve, list(zip(self.fits, starts, strict=True)))
+        self.points[penalty] = found
+        head, *heads = (
+            self._linear(fit, point) for fit, point in zip(self.fits, found, strict=True)
+        )
+        logits = np.full((len(self.labels), self.categories), np.nan, np.float32)
+        for number, own in zip(self.numbers, heads, strict=True):
+            rows = self.slices[number]
+            logits[self.order[rows]] = own.logits(self.features[rows])
+        by_fold = dict(zip(self.numbers, heads, strict=True))
+        return _Answers(head, by_fold, logits, self.labels, self.fold)
+
+    def _linear(self, fit: Regression, point: Point) -> Linear:
+        raw = fit.linear(point)
+        return Linear(raw.kernel, np.asarray(raw.bias - self.shift, np.float32))
+
+
+def _side_by_side(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Map over items in threads; matrix products run outside the interpreter's lock."""
+    with ThreadPoolExecutor(min(cores(), len(items))) as pool:
+        return list(pool.map(function, items))
+
+
+def optimism(
+    losses: NDArray[np.floating],
+    right: NDArray[np.bool_],
+    groups: Sequence[str],
+    chosen: int,
+    seed: int = 0,
+) -> Optimism:
+    """Return what choosing one of several heads on some pictures flatters its figures there by.
+
+    Groups are drawn with replacement; the head that is best on the drawn ones is compared with the
+    chosen one on those that were not drawn. What it is worse by is the optimism.
+
+    Args:
+        losses: float [heads, n].
+        right: bool [heads, n].
+        groups: of each picture, n.
+        chosen: the index of the head that was chosen on all pictures.
+        seed: of the draws.
+    """
+    names, index = np.unique(np.asarray(groups, dtype=object), return_inverse=True)
+    if len(names) < 2 or len(losses) < 2:
+        return Optimism(0.0, 0.0)
+
+    def sums(values: NDArray[np.generic]) -> Exact:
+        rows = np.atleast_2d(values).astype(np.float64)
+        return np.stack([np.bincount(index, row, len(names)) for row in rows])
+
+    draws = np.random.default_rng(seed).multinomial(
+        len(names), np.full(len(names), 1 / len(names)), DRAWS
+    )
+    loss, hits, sizes = sums(losses), sums(right), sums(np.ones(len(groups)))
+    picked = (draws @ loss.T).argmin(axis=1)
+    out = (draws == 0).astype(np.float64)
+    pictures = np.maximum(out @ sizes.T, 1.0)
+
+    def worse(values: Exact) -> float:
+        means = (out @ values.T) / pictures
+        return float((means[np.arange(DRAWS), picked] - means[:, chosen]).mean())
+
+    return Optimism(max(0.0, -worse(hits)), max(0.0, worse(loss)))
