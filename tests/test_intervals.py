@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrain.intervals import effective_pictures, share_of_groups
+from retrain.intervals import cross_fitted_share, effective_pictures, share_of_groups
 from retrain.metrics import wilson_interval
 
 ANSWERS = st.lists(st.tuples(st.booleans(), st.sampled_from("abcdef")), min_size=1, max_size=60)
@@ -74,16 +74,23 @@ def test_one_huge_group_among_small_ones_tells_little() -> None:
 def test_optimism_is_taken_off_and_the_interval_widened() -> None:
     right = np.array([True] * 90 + [False] * 10)
     groups = [str(i) for i in range(100)]
-    plain, wide = share_of_groups(right, groups), share_of_groups(right, groups, 0.02, 1.2)
+    plain, wide = share_of_groups(right, groups), cross_fitted_share(right, groups, 0.02)
     assert wide.share == pytest.approx(0.88)
     assert wide.interval[0] < plain.interval[0] - 0.02
     assert wide.interval[1] - wide.interval[0] > 1.1 * (plain.interval[1] - plain.interval[0])
 
 
+@given(ANSWERS)
+def test_a_cross_fitted_interval_contains_the_plain_one(answers: list[tuple[bool, str]]) -> None:
+    plain, wide = share_of_groups(*columns(answers)), cross_fitted_share(*columns(answers))
+    assert wide.interval[0] <= plain.interval[0] + 1e-12
+    assert wide.interval[1] >= plain.interval[1] - 1e-12
+
+
 def test_without_pictures_nothing_is_known() -> None:
     nothing = share_of_groups(np.empty(0, bool), [])
     assert math.isnan(nothing.share)
-    assert nothing.interval == (0.0, 1.0)
+    assert nothing.interval == cross_fitted_share(np.empty(0, bool), []).interval == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("alike", [0.0, 0.5, 1.0])

@@ -17,7 +17,8 @@ from scipy.optimize import minimize
 Array = NDArray[np.float32]
 Exact = NDArray[np.float64]
 
-TOLERANCE = 1e-6  # of the loss, from step to step: a hundredth of what a penalty's step changes
+TOLERANCE = 3e-6  # share of the loss, from step to step
+LEAST_LOSS = 0.01  # below, shares would be of what float32 cannot tell apart
 ROWS_AT_ONCE = 4096  # of features in float64
 COPIED = 2**24  # values of a rotated copy: 64 MiB; larger sets are rotated anew in each step
 LEAST_CURVATURE = 1e-6  # where every answer is certain
@@ -33,6 +34,29 @@ class Linear:
     def logits(self, features: Array) -> Array:
         """Return float32 [n, k] for features [n, d]."""
         return np.asarray(features @ self.kernel + self.bias, np.float32)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Principal axes float32 [d, r] of standardised features, and their rising variances [r].
+
+    mean, scale: what standardises features, float64 [d].
+    """
+
+    mean: Exact
+    scale: Exact
+    directions: Array
+    variance: Exact
+
+    @classmethod
+    def of(cls, parts: Sequence[Array]) -> "Axes":
+        """Find the axes; of fewer pictures than features those that the pictures span."""
+        return _principal(parts, *_standard(parts), sum(len(part) for part in parts))
+
+    def coordinates(self, features: Array, count: int) -> Array:
+        """Return where features [n, d] lie on the longest axes, float32 [n, count or less]."""
+        turn = self.scale[:, None] * self.directions[:, -count:]
+        return (features @ turn.astype(np.float32) - self.mean @ turn).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -52,6 +76,8 @@ class Regression:
         labels: int [n], of all parts.
         categories: k.
         weights: of a picture by its category, float [k]; None for all the same.
+        axes: of a larger set that holds this one. Where there are d, they save finding them again:
+            they decide how fast a solution is found, not which.
     """
 
     def __init__(
@@ -60,13 +86,16 @@ class Regression:
         labels: NDArray[np.integer],
         categories: int,
         weights: Exact | None = None,
+        axes: Axes | None = None,
     ) -> None:
         self.labels, self.categories = labels, categories
         self.rows = np.arange(len(labels))
         each = np.ones(len(labels)) if weights is None else weights[labels]
         self.share = each / each.sum()
-        self.mean, self.scale = _standard(parts, len(labels))
-        self.axes, self.variance = _principal(parts, self.mean, self.scale, len(labels))
+        if axes is None or axes.directions.shape[1] < len(axes.mean):
+            axes = Axes.of(parts)
+        self.mean, self.scale = _standard(parts)
+        self.axes, self.variance = axes.directions, axes.variance
         self.rotated = len(labels) * len(self.variance) <= COPIED
         if self.rotated:
             turn = self.scale[:, None].astype(np.float32) * self.axes
@@ -74,7 +103,9 @@ class Regression:
             parts = [np.concatenate([part @ turn - shift for part in parts])]
         self.parts = parts
 
-    def solve(self, penalty: float, start: Point | None, iterations: int) -> Point:
+    def solve(
+        self, penalty: float, start: Point | None, iterations: int, tolerance: float = TOLERANCE
+    ) -> Point:
         """Minimise the weighted mean cross-entropy + penalty / 2 * |kernel|^2.
 
         The kernel is that of standardised features; the bias is free.
@@ -83,18 +114,25 @@ class Regression:
             penalty: above 0.
             start: the solution of a penalty near by, or None.
             iterations: at most.
+            tolerance: stop where a step lowers the loss by a smaller share of that at the start.
         """
         if start is None:
             shape = (len(self.variance), self.categories)
             start = Point(np.zeros(shape), np.zeros(self.categories))
         stretch, bias_stretch = self._stretch(start, penalty)
+        position = np.concatenate([(start.weights / stretch).ravel(), start.bias / bias_stretch])
+        unit = max(self.loss_and_gradient(position, penalty, stretch, bias_stretch)[0], LEAST_LOSS)
+
+        def shares(at: Exact) -> tuple[float, Exact]:
+            loss, gradient = self.loss_and_gradient(at, penalty, stretch, bias_stretch)
+            return loss / unit, gradient / unit
+
         found = minimize(
-            self.loss_and_gradient,
-            np.concatenate([(start.weights / stretch).ravel(), start.bias / bias_stretch]),
-            args=(penalty, stretch, bias_stretch),
+            shares,
+            position,
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": iterations, "ftol": TOLERANCE, "gtol": 0.0},
+            options={"maxiter": iterations, "ftol": tolerance, "gtol": 0.0},
         ).x
         weights, bias = self._unpacked(found)
         return Point(weights * stretch, bias * bias_stretch)
@@ -161,8 +199,9 @@ class Regression:
         return turned.astype(np.float64)
 
 
-def _standard(parts: Sequence[Array], rows: int) -> tuple[Exact, Exact]:
+def _standard(parts: Sequence[Array]) -> tuple[Exact, Exact]:
     """Return the mean of each feature and what makes its deviation 1, float64 [d] each."""
+    rows = sum(len(part) for part in parts)
     mean = np.asarray(sum(part.sum(axis=0, dtype=np.float64) for part in parts) / rows)
     squares = np.zeros_like(mean)
     for block in _blocks(parts):
@@ -172,20 +211,19 @@ def _standard(parts: Sequence[Array], rows: int) -> tuple[Exact, Exact]:
     return mean, 1.0 / np.maximum(deviation, floor)
 
 
-def _principal(parts: Sequence[Array], mean: Exact, scale: Exact, rows: int) -> tuple[Array, Exact]:
-    """Return the principal axes of standardised features, float32 [d, r], and their variances."""
+def _principal(parts: Sequence[Array], mean: Exact, scale: Exact, rows: int) -> Axes:
     if rows < len(mean):  # the solution lies where the pictures do
         standard = np.concatenate([(block - mean) * scale for block in _blocks(parts)])
         values, vectors = np.linalg.eigh(standard @ standard.T)
         kept = values > max(values[-1], 1e-9) * 1e-9
         axes = standard.T @ (vectors[:, kept] / np.sqrt(values[kept]))
-        return axes.astype(np.float32), values[kept] / rows
+        return Axes(mean, scale, axes.astype(np.float32), values[kept] / rows)
     gram = np.zeros((len(mean), len(mean)), np.float32)
     for block in _blocks(parts):
         standard = ((block - mean) * scale).astype(np.float32)
         gram += standard.T @ standard
     values, vectors = np.linalg.eigh(gram.astype(np.float64))
-    return vectors.astype(np.float32), np.maximum(values, 0.0) / rows
+    return Axes(mean, scale, vectors.astype(np.float32), np.maximum(values, 0.0) / rows)
 
 
 def _blocks(parts: Sequence[Array]) -> Sequence[Array]:
