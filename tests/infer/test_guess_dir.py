@@ -225,10 +225,10 @@ def test_sub_folders_are_entered_only_if_asked_and_hidden_files_never(
 
 
 def test_bad_files_are_listed_and_tried_again(trained: Path, src: Path, dest: Path) -> None:
-    bad = [src / "bad.jpg", src / "broken link.jpg"]
+    bad = [src / "bad.jpg", src / "broken link.jpg", src / "pipe.jpg"]
     bad[0].write_text("no picture at all")
     bad[1].symlink_to("nowhere")
-    os.mkfifo(src / "pipe.jpg")  # reading it would wait for ever
+    os.mkfifo(bad[2])  # reading it would wait for ever
     for options in ((), ("--recursive",)):
         result = sort(trained, src, dest, *options)
         assert result.returncode == 6
@@ -236,11 +236,12 @@ def test_bad_files_are_listed_and_tried_again(trained: Path, src: Path, dest: Pa
         for path, line in zip(bad, listed, strict=True):
             assert line.startswith(f"retrain: {path}: ")
         table = dest / "results.csv"
-        assert final == f"retrain: 2 files could not be guessed; see {table}."
+        assert final == f"retrain: 3 files could not be guessed; see {table}."
         assert len(copies(dest)) == 3
         assert all(rows(dest)[str(path)]["error"] for path in bad)
         assert not json.loads((dest / "results.json").read_text()).keys() & set(map(str, bad))
-    bad[1].unlink()
+    for path in bad:
+        path.unlink()
     draw("disc", NEW + 1).save(bad[0])
     assert sort(trained, src, dest).returncode == 0
     assert rows(dest)[str(bad[0])]["error"] == ""

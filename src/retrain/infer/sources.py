@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISDIR
 
 from retrain.data.sources import visible_files
 from retrain.errors import MachineError, UsageError
@@ -54,24 +54,16 @@ def _refuse_nested(source: Path, folder: Path, outside: Sequence[Path]) -> None:
 def sources(
     source: Path, recursive: bool, unlisted: Unlisted = lambda path, reason: None
 ) -> Iterator[Path]:
-    """Yield the files to guess, by name; of a large folder the names alone are in memory.
+    """Return the files to guess, by name; of a large folder the names alone are in memory.
+
+    What is no regular file is among them: who reads it says so.
 
     Args:
         source: SRC.
         recursive: whether sub-folders are entered.
         unlisted: called with each folder that could not be listed, and the reason.
     """
-    for path in visible_files(source, recursive, unlisted):
-        if _may_be_picture(path):
-            yield path
-
-
-def _may_be_picture(path: Path) -> bool:
-    """Tell pipes and devices, which would be waited for without end, from files."""
-    try:
-        return S_ISREG(path.stat().st_mode)
-    except OSError:  # a broken link, say: who reads it finds out what is wrong
-        return True
+    return visible_files(source, recursive, unlisted)
 
 
 def folders(folder: Path) -> list[Path]:
