@@ -11,8 +11,7 @@ import contextlib
 import functools
 import io
 import os
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -28,10 +27,9 @@ from retrain.data.links import broken_link
 
 RULES_VERSION = 2  # raise it whenever the same file would give other pixels, or none any more
 
-MAX_BYTES = 256 << 20  # of a file; one thread holds one
+MAX_BYTES = 256 << 20  # of a file; each thread holds one
 MAX_PIXELS = 178_956_970  # where Pillow takes a picture for a decompression bomb
-LARGE = 16_000_000  # pixels after drafting; half as many of these at once as there are cores
-_FEW = threading.BoundedSemaphore(max(1, (os.cpu_count() or 1) // 2))
+STRIP = 256  # rows converted together
 PAD_COLOUR = (127, 127, 127)  # mid-grey: near zero after every backbone's scaling
 
 Pixels = NDArray[np.uint8]
@@ -146,22 +144,27 @@ def decode(content: bytes, enough: int | None = None) -> Image.Image:
         BadPicture: the content is no picture that can be decoded to its end.
     """
     try:
-        with _opened(content) as image:
-            _refuse_raw(image)
-            whole = image.size
-            if enough is not None and not (_is_bomb(image) and _held_whole(image)):
-                image.draft(None, (enough, enough))
-            if _is_bomb(image):
-                raise BadPicture(f"{whole[0]}x{whole[1]} is too large to decode")
-            with _one_of_few(image.width * image.height):
-                image.load()
-                return _rgb(_upright(image))
+        # In two steps: what the first converts from is gone before the second begins.
+        return _rgb(_loaded(content, enough))
     except BadPicture:
         raise
     except MemoryError:
         raise BadPicture(_NO_MEMORY) from None
     except Exception as error:  # on damaged data Pillow's decoders raise almost anything
         raise BadPicture(" ".join(str(error).split()) or type(error).__name__) from error
+
+
+def _loaded(content: bytes, enough: int | None) -> Image.Image:
+    """Return the picture upright, with 8 bits a channel."""
+    with _opened(content) as image:
+        _refuse_raw(image)
+        whole = image.size
+        if enough is not None and not (_is_bomb(image) and _held_whole(image)):
+            image.draft(None, (enough, enough))
+        if _is_bomb(image):
+            raise BadPicture(f"{whole[0]}x{whole[1]} is too large to decode")
+        image.load()
+        return _eight_bits(_upright(image))
 
 
 def _opened(content: bytes) -> ImageFile.ImageFile:
@@ -199,11 +202,6 @@ def _refuse_raw(image: ImageFile.ImageFile) -> None:
     preview = tags.get(ExifTags.Base.NewSubfileType, 0) & 1
     if ExifTags.Base.DNGVersion in tags or (preview and ExifTags.Base.SubIFDs in tags):
         raise BadPicture(RAW)
-
-
-def _one_of_few(pixels: int) -> contextlib.AbstractContextManager[object]:
-    """Wait while as many large pictures are decoded as memory should hold."""
-    return _FEW if pixels > LARGE else contextlib.nullcontext()
 
 
 def _is_bomb(image: ImageFile.ImageFile) -> bool:
@@ -275,18 +273,37 @@ def _upright(image: Image.Image) -> Image.Image:
     return image  # as it is: Pillow would copy it
 
 
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if not image.mode.startswith(("I", "F")):
+        return image
+    clear = image.info.pop("transparency", None)  # a PNG's one grey value
+    if not image.mode.startswith("I;16"):
+        return _own_range(image)
+    table = _sixteen_to_eight(clear)
+    return _by_strips(image, "L", lambda strip: strip.convert("I").point(table, "L"))
+
+
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        clear = image.info.pop("transparency", None)  # a PNG's one grey value
-        if image.mode.startswith("I;16"):
-            image = image.convert("I").point(_sixteen_to_eight(clear), "L")
-        else:
-            image = _own_range(image)
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
+        return _by_strips(image, "RGB", _on_white)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
+
+
+def _by_strips(
+    image: Image.Image, mode: str, convert: Callable[[Image.Image], Image.Image]
+) -> Image.Image:
+    """Convert a few rows at a time: what is made on the way takes as much memory as the picture."""
+    result = Image.new(mode, image.size)
+    for top in range(0, image.height, STRIP):
+        rows = image.crop((0, top, image.width, min(top + STRIP, image.height)))
+        result.paste(convert(rows), (0, top))
+    return result
 
 
 @functools.cache
