@@ -60,7 +60,7 @@ def test_an_edited_copy_is_never_replaced(
     new = copy_of(dest, src / "disc.jpg")  # beside it
     assert new != copy
     assert new.read_bytes() == (src / "disc.jpg").read_bytes()
-    assert "edited" not in sort(model, src, dest, *options).stderr
+    assert "have been edited" not in sort(model, src, dest, *options).stderr
 
 
 def test_an_edit_that_keeps_the_size_is_one(trained: Path, src: Path, dest: Path) -> None:

@@ -56,14 +56,19 @@ def test_without_a_call_pictures_are_sorted_and_then_known(
     path = without(tmp_path / "lacking", call, "EPERM")
     for source in src.iterdir():
         os.utime(source, (1_000_000_000, 1_000_000_000))
+        source.chmod(0o600)
     result = sort(trained, src, dest, *options, path=path)
     assert (result.returncode, result.stderr) == (0, "")
     found = rows(dest)
     assert found.keys() == set(map(str, src.iterdir()))
     for name, row in found.items():
         assert (dest / row["copy"]).read_bytes() == Path(name).read_bytes()
+        there = (dest / row["copy"]).stat()
+        assert there.st_nlink == 1  # a copy
+        assert (there.st_mode & 0o777 == 0o600) == (call != "os.chmod")
         assert row["time"] == "1000000000"
-        assert row["copy_time"] == str(int((dest / row["copy"]).stat().st_mtime))
+        assert (row["copy_time"] == row["time"]) == (call != "os.utime")
+        assert row["copy_time"] == str(int(there.st_mtime))
     again = sort(trained, src, dest, *options, path=path)
     assert again.stderr == "3 pictures sorted before: left as is.\n"
 
@@ -104,5 +109,5 @@ def test_a_card_is_sorted_into_and_read_from(
             result = sort(trained, source, dest, *options)
             assert result.returncode == 0, result.stderr
         assert f"0  copied to {dest}" in result.stdout
-        assert "edited" not in result.stderr
+        assert "have been edited" not in result.stderr
         assert len({row["copy"].casefold() for row in rows(dest).values()}) == len(rows(dest))

@@ -10,7 +10,6 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -232,7 +231,7 @@ class Results:
 
 
 def _cells(row: Row) -> str:
-    return json.dumps(astuple(row))
+    return json.dumps([*vars(row).values()])
 
 
 def _row(cells: str) -> Row:

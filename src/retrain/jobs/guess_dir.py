@@ -115,7 +115,7 @@ def _sort(
     finally:
         folder.finish()
     result.gone, result.edited = folder.gone, folder.edited
-    _tell(folder, result, report)
+    _tell(folder, result, sorting, report)
     return result
 
 
@@ -153,7 +153,7 @@ def _is_synced(sorting: SortConfig, total: int, report: Reporter) -> bool:
     return sorting.sync and total > 0
 
 
-def _tell(folder: SortedFolder, result: Sorted, report: Reporter) -> None:
+def _tell(folder: SortedFolder, result: Sorted, sorting: SortConfig, report: Reporter) -> None:
     """Say what was left as it was."""
     for place, copies in folder.left_behind.items():
         report.warn(f"{counted(copies, 'copy', 'copies')} of an earlier run stay in {place}.")
@@ -164,4 +164,5 @@ def _tell(folder: SortedFolder, result: Sorted, report: Reporter) -> None:
         verbs = "copies that may have been edited stay as they are"
         report.warn(f"{counted(folder.edited, verb, verbs)}: {names}.")
     if result.done_before:
-        report.say(f"{counted(result.done_before, 'picture')} sorted before: left as is.")
+        known = "guessed" if sorting.dry_run else "sorted"
+        report.say(f"{counted(result.done_before, 'picture')} {known} before: left as is.")
