@@ -18,7 +18,7 @@ from retrain.files import ENCODE_ERRORS, machine_errors, read_csv
 from retrain.run import MANIFEST, STAMP, Run
 
 MODEL = "model"
-LONGEST_NAME = 255  # bytes that file systems allow
+_LONGEST = 256  # bytes of a run's name and a newline, as file systems allow
 _RUN_NAME = re.compile(r"\d{8}T\d{6}Z-.+")  # as new_run names them
 _NOT_THERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 _NO_LINKS = {errno.EPERM, *_NOT_THERE}  # what FAT, exFAT and network drives answer
@@ -94,10 +94,7 @@ class Workspace:
         return sorted(found, key=lambda run: (run.name_and_time()[1] or first, run.name))
 
     def own_runs(self) -> list[Run]:
-        """Return the finished runs that are where a training made them, the oldest first.
-
-        A folder of another name, such as a copy that somebody keeps, is none of them.
-        """
+        """Return the finished runs under their own names, hence no copies, the oldest first."""
         return [run for run in self.finished_runs() if run.name_and_time()[0] == run.name]
 
     def drop_unfinished_runs(self) -> None:
@@ -200,15 +197,15 @@ def _led_to(model: Path) -> Path | None:
     try:
         if model.is_symlink():
             return model.parent / model.readlink()
-        if model.name != MODEL or not model.is_file() or model.stat().st_size > LONGEST_NAME + 1:
+        if model.name != MODEL or not model.is_file() or model.stat().st_size > _LONGEST:
             return None
         name = model.read_text(encoding="utf-8", errors=ENCODE_ERRORS).rstrip("\n")
         run = model.parent / "runs" / name
-        known = _RUN_NAME.fullmatch(name) or (run / MANIFEST).is_file()
-        known = known and Path(name).name == name
+        if Path(name).name != name:
+            return None
+        return run if _RUN_NAME.fullmatch(name) or (run / MANIFEST).is_file() else None
     except (OSError, ValueError):  # what it holds is no name
         return None
-    return run if known else None
 
 
 def lock_file(file: IO[str]) -> bool:

@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from PIL import Image
 
 from commands import QUICK, refused, retrain
 from pictures import CATEGORIES, write_jpegs
+from retrain.jobs.evaluate import compare
+from retrain.progress import Advance, Silent
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +262,31 @@ def test_two_models_are_compared_on_the_same_pictures(
     result = retrain("compare", *two_runs)
     assert result.returncode == 0, result.stderr
     assert "McNemar's test: p = " in result.stdout
+
+
+class Bars(Silent):
+    """Notes which bars were shown, and how far they came."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[str, int, int]] = []
+
+    @contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Advance]:
+        steps = [0]
+        yield lambda count: steps.append(count)
+        self.shown.append((label, total, sum(steps)))
+
+
+def test_labelled_pictures_are_read_once_to_be_known_with_a_bar(
+    two_runs: tuple[Path, Path], labelled: Path
+) -> None:
+    bars = Bars()
+    compare(*two_runs, labelled, None, bars)
+    assert bars.shown == [
+        ("comparing with training pictures", 12, 12),
+        ("guessing", 12, 12),
+        ("guessing", 12, 12),
+    ]
 
 
 def test_models_of_other_categories_are_not_compared(trained: Path, tmp_path: Path) -> None:
