@@ -147,12 +147,14 @@ def coverage_sets(data: Path, work: Path, only: Sequence[str]) -> Iterator[tuple
 def coverage(every: Set, pictures: int, seed: int) -> dict[str, Any]:
     """Measure one draw."""
     from retrain.training.crossfit import cross_fit
+    from retrain.training.examples import Examples
     from retrain.training.folds import assign_folds
 
     ours, others = drawn(every, pictures, seed)
     labels, config = ours.labels(), HeadConfig()
     folds = assign_folds(ours.groups.tolist(), labels, config.folds)
-    found = cross_fit(ours.features, labels, folds.of_picture, ours.groups.tolist(), config)
+    examples = Examples(ours.features, labels, ours.groups.tolist())
+    found = cross_fit(examples, folds.of_picture, config)
     seen = found.judged
     right = found.logits[seen].argmax(axis=1) == labels[seen]
     index = np.unique(ours.groups[seen], return_inverse=True)[1]

@@ -1,5 +1,6 @@
 """Numbers computed by hand, or by a reference that shares no code with ours."""
 
+import itertools
 import json
 import math
 
@@ -18,6 +19,7 @@ from retrain.metrics import (
     macro_f1,
     mcnemar,
     reliability,
+    sign_flip,
     top_k_accuracy,
     wilson_interval,
 )
@@ -105,6 +107,52 @@ def test_macro_f1_counts_a_category_that_is_never_guessed_as_zero() -> None:
 def test_mcnemar_is_the_binomial_test_of_the_pictures_that_differ(pair: tuple[int, int]) -> None:
     expected = binomtest(pair[0], sum(pair)).pvalue if sum(pair) else 1.0
     assert mcnemar(*pair) == pytest.approx(expected)
+
+
+ANSWERS = st.lists(
+    st.tuples(st.booleans(), st.booleans(), st.sampled_from("abcdefg")), min_size=1, max_size=40
+)
+
+
+def columns(rows: list[tuple[bool, bool, str]]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    first, second, groups = zip(*rows, strict=True)
+    return np.array(first), np.array(second), list(groups)
+
+
+@given(ANSWERS)
+def test_a_flip_of_signs_does_not_ask_which_model_comes_first(
+    rows: list[tuple[bool, bool, str]],
+) -> None:
+    first, second, groups = columns(rows)
+    assert sign_flip(first, second, groups) == pytest.approx(sign_flip(second, first, groups))
+    assert 0 < sign_flip(first, second, groups) <= 1
+
+
+@given(ANSWERS)
+def test_a_flip_of_signs_counts_all_choices(rows: list[tuple[bool, bool, str]]) -> None:
+    first, second, groups = columns(rows)
+    leads: dict[str, int] = {}
+    for one, other, group in rows:
+        leads[group] = leads.get(group, 0) + int(one) - int(other)
+    sums = [
+        abs(sum(sign * lead for sign, lead in zip(signs, leads.values(), strict=True)))
+        for signs in itertools.product((-1, 1), repeat=len(leads))
+    ]
+    expected = np.mean([total >= abs(sum(leads.values())) for total in sums])
+    assert sign_flip(first, second, groups) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("pair", [(0, 0), (0, 1), (3, 9), (20, 7), (600, 700)])
+def test_a_flip_of_signs_without_groups_is_mcnemar(pair: tuple[int, int]) -> None:
+    first = np.array([True] * pair[0] + [False] * pair[1] + [True] * 5)
+    second = np.array([False] * pair[0] + [True] * pair[1] + [True] * 5)
+    groups = [str(i) for i in range(len(first))]
+    assert sign_flip(first, second, groups) == pytest.approx(mcnemar(*pair))
+
+
+def test_ten_frames_of_one_film_are_one_piece_of_evidence() -> None:
+    first, second = np.array([True] * 10), np.array([False] * 10)
+    assert sign_flip(first, second, ["film"] * 10) == 1.0
 
 
 def test_the_best_k_count() -> None:

@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 
-from retrain.config import HeadConfig
 from retrain.training.beyond import CLUSTERS, Beyond, _Keys, beyond
+from retrain.training.examples import Examples
 from retrain.training.folds import UNJUDGED
-
-CONFIG = HeadConfig()
 
 
 def scenes(unlike: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +20,7 @@ def scenes(unlike: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def found(features: np.ndarray, labels: np.ndarray, groups: list[str] | None = None) -> Beyond:
     groups = groups or [str(i) for i in range(len(labels))]
-    answer = beyond(features, labels, groups, 0.1, CONFIG, seeds=2)
+    answer = beyond(Examples(features, labels, groups), 0.1, seeds=2)
     assert answer is not None
     return answer
 
@@ -47,7 +45,7 @@ def test_the_category_that_loses_most_can_be_named() -> None:
 def test_groups_are_never_parted() -> None:
     features, labels = scenes(1.0)
     groups = [f"{label} {i // 6}" for i, label in enumerate(labels)]
-    keys, rng = _Keys(features, labels, groups), np.random.default_rng(0)
+    keys, rng = _Keys(Examples(features, labels, groups)), np.random.default_rng(0)
     clusters = keys.clusters(rng)
     for dealt in (clusters, keys.shuffled(clusters, rng)):
         parts = {(group, int(fold)) for group, fold in zip(groups, dealt, strict=True)}
@@ -56,7 +54,8 @@ def test_groups_are_never_parted() -> None:
 
 def test_random_removals_are_as_large_as_clusters() -> None:
     features, labels = scenes(1.0)
-    keys, rng = _Keys(features, labels, [str(i) for i in range(120)]), np.random.default_rng(0)
+    keys = _Keys(Examples(features, labels, [str(i) for i in range(120)]))
+    rng = np.random.default_rng(0)
     clusters = keys.clusters(rng)
     random = keys.shuffled(clusters, rng)
     for label in (0, 1):
@@ -68,7 +67,7 @@ def test_random_removals_are_as_large_as_clusters() -> None:
 def test_persons_who_show_every_sign_are_held_out_whole() -> None:
     features, labels = scenes(0.5)
     persons = [f"person {i // 2 % 12}" for i in range(120)]  # each is in both categories
-    clusters = _Keys(features, labels, persons).clusters(np.random.default_rng(0))
+    clusters = _Keys(Examples(features, labels, persons)).clusters(np.random.default_rng(0))
     assert len(np.unique(clusters)) == CLUSTERS
     for person in set(persons):
         rows = [i for i, name in enumerate(persons) if name == person]
@@ -81,14 +80,14 @@ def test_a_category_in_one_series_is_not_held_out() -> None:
     answer = found(features, labels, groups)
     assert answer.pictures == 60
     assert np.isnan(answer.by_category[1])
-    clusters = _Keys(features, labels, groups).clusters(np.random.default_rng(0))
+    clusters = _Keys(Examples(features, labels, groups)).clusters(np.random.default_rng(0))
     assert (clusters[labels == 1] == UNJUDGED).all()
 
 
 def test_where_every_category_is_one_group_there_is_no_number() -> None:
     features, labels = scenes(1.0)
     groups = [str(label) for label in labels]
-    assert beyond(features, labels, groups, 0.1, CONFIG) is None
+    assert beyond(Examples(features, labels, groups), 0.1) is None
 
 
 @pytest.mark.parametrize("each", [2, 3])
@@ -100,5 +99,5 @@ def test_few_pictures_a_category_are_enough_for_a_number(each: int) -> None:
 
 def test_pictures_that_are_all_alike_do_not_stop_it() -> None:
     features, labels = np.ones((20, 6), np.float32), np.arange(20) % 2
-    answer = beyond(features, labels, [str(i) for i in range(20)], 0.1, CONFIG, seeds=1)
+    answer = beyond(Examples(features, labels, [str(i) for i in range(20)]), 0.1, seeds=1)
     assert answer is None or 0 <= answer.accuracy <= 1

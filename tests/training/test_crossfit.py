@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from retrain.config import HeadConfig
 from retrain.training.calibration import fit_temperature
 from retrain.training.crossfit import CrossFitted, cross_fit, optimism, walk
+from retrain.training.examples import Examples
 from retrain.training.folds import assign_folds
 from retrain.training.regression import Regression
 
@@ -29,7 +30,8 @@ def crossed(
     features: np.ndarray, labels: np.ndarray, groups: list[str] | None = None
 ) -> CrossFitted:
     groups = groups or [str(i) for i in range(len(labels))]
-    return cross_fit(features, labels, assign_folds(groups, labels, 5).of_picture, groups, CONFIG)
+    fold = assign_folds(groups, labels, 5).of_picture
+    return cross_fit(Examples(features, labels, groups), fold, CONFIG)
 
 
 def test_each_answer_is_of_a_head_without_the_fold() -> None:

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
-from retrain.config import HeadConfig
 from retrain.intervals import effective_pictures
 from retrain.metrics import wilson_interval
 from retrain.training.crossfit import held_out_logits
+from retrain.training.examples import Examples
 from retrain.training.folds import UNJUDGED
-from retrain.training.regression import Array, Axes, Exact
+from retrain.training.regression import Array, Exact
 
 CLUSTERS = 5  # a category
 SEEDS = 5
@@ -47,50 +47,39 @@ class Beyond:
         return self.random - self.accuracy
 
 
-def beyond(
-    features: Array,
-    labels: NDArray[np.integer],
-    groups: Sequence[str],
-    penalty: float,
-    config: HeadConfig,
-    weights: Exact | None = None,
-    seeds: int = SEEDS,
-) -> Beyond | None:
+def beyond(examples: Examples, penalty: float, seeds: int = SEEDS) -> Beyond | None:
     """Hold out whole clusters of joined keys, and random ones of the same sizes.
 
     Args:
-        features: float32 [n, d].
-        labels: int [n]; every category from 0 to the highest occurs.
-        groups: the joined key of each picture.
+        examples: all that is learned from.
         penalty: of the published head.
-        config: of the head.
-        weights: of a picture by its category, float [k]; None for all the same.
         seeds: how often it is done.
 
     Returns:
         None where nothing can be held out: every category is one group.
     """
-    axes = Axes.of([features])
-    keys = _Keys(axes.coordinates(features, LONGEST), labels, groups)
+    keys, labels = _Keys(examples), examples.labels
     unlike = np.full((seeds, len(labels)), np.nan)
     beside = unlike.copy()
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         clusters = keys.clusters(rng)
         for fold, answers in ((clusters, unlike), (keys.shuffled(clusters, rng), beside)):
-            logits = held_out_logits(features, labels, fold, penalty, config, weights, axes)
+            logits = held_out_logits(examples, fold, penalty)
             right = (logits.argmax(axis=1) == labels).astype(np.float64)
             answers[seed] = np.where(fold == UNJUDGED, np.nan, right)
     judged = ~np.isnan(unlike).any(axis=0) & ~np.isnan(beside).any(axis=0)
     if not judged.any():
         return None
     unlike, beside = unlike[:, judged], beside[:, judged]
-    own, count = labels[judged], int(labels.max()) + 1
+    own, count = labels[judged], examples.categories
     pictures = np.bincount(own, minlength=count)
     lost = np.bincount(own, (beside - unlike).mean(axis=0), count)
     return Beyond(
         float(unlike.mean()),
-        _interval(unlike, [group for group, seen in zip(groups, judged, strict=True) if seen]),
+        _interval(
+            unlike, [group for group, seen in zip(examples.groups, judged, strict=True) if seen]
+        ),
         float(beside.mean()),
         int(judged.sum()),
         np.divide(lost, pictures, out=np.full(count, np.nan), where=pictures > 0),
@@ -98,10 +87,10 @@ def beyond(
 
 
 def _interval(right: Exact, groups: Sequence[str]) -> tuple[float, float]:
-    """Return 95 % for the mean of `right` [seeds, n]: of pictures, and of seeds."""
+    """Return 95 % for the mean of `right` [seeds, n], for the chance in pictures and in seeds."""
     share = float(right.mean())
     told_by = float(np.mean([effective_pictures(row > 0, groups) for row in right]))
-    of_seeds = float(right.mean(axis=1).var(ddof=1)) if len(right) > 1 else 0.0
+    of_seeds = float(right.mean(axis=1).var(ddof=1)) / len(right) if len(right) > 1 else 0.0
     spread = share * (1 - share)
     if spread > 0:
         told_by = spread / (spread / told_by + of_seeds)
@@ -111,14 +100,15 @@ def _interval(right: Exact, groups: Sequence[str]) -> tuple[float, float]:
 class _Keys:
     """Joined keys with the mean of what tells their pictures apart."""
 
-    def __init__(self, places: Array, labels: NDArray[np.integer], groups: Sequence[str]) -> None:
-        names, self.index = np.unique(np.asarray(groups, dtype=object), return_inverse=True)
-        self.labels = labels
+    def __init__(self, examples: Examples) -> None:
+        self.index, self.labels = examples.index, examples.labels
         self.sizes = np.bincount(self.index)
-        self.of_label = [np.unique(self.index[labels == c]) for c in range(int(labels.max()) + 1)]
-        alone = np.bincount(np.concatenate(self.of_label), minlength=len(names)) == 1
+        labels = range(examples.categories)
+        self.of_label = [np.unique(self.index[self.labels == label]) for label in labels]
+        alone = np.bincount(np.concatenate(self.of_label)) == 1
         own = [keys[alone[keys]] for keys in self.of_label]
         self.families = [keys for keys in (*own, np.flatnonzero(~alone)) if len(keys)]
+        places = examples.axes.coordinates(examples.features, LONGEST)
         self.means = self._means(places, alone)
 
     def _means(self, places: Array, alone: NDArray[np.bool_]) -> Exact:

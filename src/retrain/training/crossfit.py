@@ -9,41 +9,25 @@ https://doi.org/10.1007/s10994-018-5714-4).
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain, count
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from retrain.config import HeadConfig
-from retrain.data.stream import cores
 from retrain.metrics import softmax
-from retrain.training.balance import prior_shift
 from retrain.training.calibration import fit_temperature, losses
+from retrain.training.examples import Examples, side_by_side
 from retrain.training.folds import UNJUDGED
-from retrain.training.regression import (
-    TOLERANCE,
-    Array,
-    Axes,
-    Exact,
-    Linear,
-    Point,
-    Regression,
-)
+from retrain.training.regression import Array, Exact, Linear, Point, Regression
 
 PATIENCE = 2  # penalties in a row that bring nothing
 GAIN = 0.01  # share of the loss that a penalty must save to bring something
 STEP = math.sqrt(10)  # from penalty to penalty beyond the ends of the grid
 ENDS = (1e-7, 1e3)  # of all grids
 DRAWS = 500  # of the bootstrap
-ROUGH = 1e-4  # tolerance where mistakes are only counted
-APPROACH = (0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)  # to a weak penalty, each from the one before
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -105,31 +89,26 @@ class CrossFitted:
 
 
 def cross_fit(
-    features: Array,
-    labels: NDArray[np.integer],
+    examples: Examples,
     fold: NDArray[np.integer],
-    groups: Sequence[str],
     config: HeadConfig,
-    weights: Exact | None = None,
     tell: Callable[[Trial], None] = lambda _: None,
 ) -> CrossFitted:
     """Fit the head for each fold and for all pictures, with as many penalties as it takes.
 
     Args:
-        features: float32 [n, d].
-        labels: int [n]; every category from 0 to the highest occurs.
+        examples: what is learned from.
         fold: int [n]; `UNJUDGED` for pictures that every head learns from.
-        groups: the joined key of each picture.
         config: the penalties.
-        weights: of a picture by its category, float [k]; None for all the same.
         tell: hears of each trial when it is done.
     """
+    labels = examples.labels
     judged = fold != UNJUDGED
     grid = config.strengths
     if not judged.any():
         grid = (grid[len(grid) // 2],)  # nothing can choose
     with threadpool_limits(limits=1, user_api="blas"):  # see docs/decisions.md
-        path = _Path(features, labels, fold, config, weights, Axes.of([features]))
+        path = _Path(examples, fold, config)
         rows: list[tuple[Exact, NDArray[np.bool_]]] = []
         trials: list[Trial] = []
         best: _Answers | None = None
@@ -150,7 +129,7 @@ def cross_fit(
         walk(grid, loss_at)
     assert best is not None
     chosen = next(i for i, trial in enumerate(trials) if trial.head is best.head)
-    names = [group for group, seen in zip(groups, judged, strict=True) if seen]
+    names = [group for group, seen in zip(examples.groups, judged, strict=True) if seen]
     return CrossFitted(
         np.asarray(fold, np.int64),
         best.logits,
@@ -162,25 +141,24 @@ def cross_fit(
     )
 
 
-def held_out_logits(
-    features: Array,
-    labels: NDArray[np.integer],
-    fold: NDArray[np.integer],
-    penalty: float,
-    config: HeadConfig,
-    weights: Exact | None = None,
-    axes: Axes | None = None,
-) -> Array:
-    """Return float32 [n, k], of heads that had not seen the picture's fold; NaN if `UNJUDGED`.
+def held_out_logits(examples: Examples, fold: NDArray[np.integer], penalty: float) -> Array:
+    """Return float32 [n, k] of rough heads that had not seen the picture's fold.
 
-    The heads are good enough to count mistakes, in a third of the time. The arguments are those of
-    `cross_fit`, but that the penalty is given, and the axes of all features may be.
+    Args:
+        examples: what is learned from.
+        fold: int [n]; the logits of `UNJUDGED` pictures are NaN.
+        penalty: of the head.
     """
-    with threadpool_limits(limits=1, user_api="blas"):
-        path = _Path(features, labels, fold, config, weights, axes, whole=False)
-        for stronger in [p for p in APPROACH if p > 2 * penalty]:
-            path.solve(stronger, ROUGH)
-        return path.logits(path.solve(penalty, ROUGH))
+    found = np.full((len(fold), examples.categories), np.nan, np.float32)
+
+    def speak(number: int) -> None:
+        own = fold == number
+        head = examples.rough_head(np.flatnonzero(~own), penalty)
+        found[own] = head.logits(examples.features[own])
+
+    with threadpool_limits(limits=1, user_api="blas"):  # see docs/decisions.md
+        side_by_side(speak, [int(n) for n in np.unique(fold) if n != UNJUDGED])
+    return found
 
 
 def walk(grid: Sequence[float], loss_at: Callable[[float], float]) -> None:
@@ -253,21 +231,10 @@ class _Answers:
 class _Path:
     """One regression a fold and one of all pictures, along the penalties."""
 
-    def __init__(
-        self,
-        features: Array,
-        labels: NDArray[np.integer],
-        fold: NDArray[np.integer],
-        config: HeadConfig,
-        weights: Exact | None,
-        axes: Axes | None,
-        whole: bool = True,
-    ) -> None:
-        self.labels, self.fold, self.config = labels, fold, config
-        self.categories = int(labels.max()) + 1
-        self.shift = prior_shift(weights)
+    def __init__(self, examples: Examples, fold: NDArray[np.integer], config: HeadConfig) -> None:
+        self.examples, self.fold, self.config = examples, fold, config
         order = np.argsort(fold, kind="stable")  # so that what a fold leaves are two slices
-        self.order, self.features = order, features[order]
+        self.order, self.features = order, examples.features[order]
         self.numbers = [int(n) for n in np.unique(fold) if n != UNJUDGED]
         self.slices = {
             number: slice(*np.searchsorted(fold[order], [number, number + 1]))
@@ -277,15 +244,15 @@ class _Path:
         def without(own: slice) -> Regression:
             parts = [self.features[: own.start], self.features[own.stop :]]
             kept = np.concatenate([order[: own.start], order[own.stop :]])
-            return Regression(parts, labels[kept], self.categories, weights, axes)
+            labels, count = examples.labels[kept], examples.categories
+            return Regression(parts, labels, count, examples.weights, examples.axes)
 
         nothing = slice(len(order), len(order))
-        left_out = [*([nothing] if whole else []), *self.slices.values()]
-        self.fits = _side_by_side(without, left_out)
+        self.fits = side_by_side(without, [nothing, *self.slices.values()])
         self.points: dict[float, list[Point]] = {}
 
-    def solve(self, penalty: float, tolerance: float = TOLERANCE) -> list[Linear]:
-        """Fit all heads, from the nearest penalty that was tried; the one of all comes first."""
+    def answers(self, penalty: float) -> _Answers:
+        """Fit all heads, from the nearest penalty that was tried, and let them speak."""
         starts: list[Point | None] = [None] * len(self.fits)
         if self.points:
             near = min(self.points, key=lambda tried: abs(math.log(tried / penalty)))
@@ -293,35 +260,19 @@ class _Path:
             self.points = {max(self.points): self.points[max(self.points)]}  # what may follow
 
         def solve(both: tuple[Regression, Point | None]) -> Point:
-            return both[0].solve(penalty, both[1], self.config.iterations, tolerance)
+            return both[0].solve(penalty, both[1], self.config.iterations)
 
-        self.points[penalty] = _side_by_side(solve, list(zip(self.fits, starts, strict=True)))
-        pairs = zip(self.fits, self.points[penalty], strict=True)
-        return [self._linear(fit, point) for fit, point in pairs]
-
-    def answers(self, penalty: float) -> _Answers:
-        """Fit all heads and let those of the folds speak."""
-        head, *heads = self.solve(penalty)
-        by_fold = dict(zip(self.numbers, heads, strict=True))
-        return _Answers(head, by_fold, self.logits(heads), self.labels, self.fold)
-
-    def logits(self, heads: Sequence[Linear]) -> Array:
-        """Return what the head of each fold says of its pictures, float32 [n, k]."""
-        logits = np.full((len(self.labels), self.categories), np.nan, np.float32)
+        found = side_by_side(solve, list(zip(self.fits, starts, strict=True)))
+        self.points[penalty] = found
+        pairs = zip(self.fits, found, strict=True)
+        head, *heads = (self.examples.expected(fit.linear(point)) for fit, point in pairs)
+        labels = self.examples.labels
+        logits = np.full((len(labels), self.examples.categories), np.nan, np.float32)
         for number, own in zip(self.numbers, heads, strict=True):
             rows = self.slices[number]
             logits[self.order[rows]] = own.logits(self.features[rows])
-        return logits
-
-    def _linear(self, fit: Regression, point: Point) -> Linear:
-        raw = fit.linear(point)
-        return Linear(raw.kernel, np.asarray(raw.bias - self.shift, np.float32))
-
-
-def _side_by_side(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Map over items in threads; matrix products run outside the interpreter's lock."""
-    with ThreadPoolExecutor(max(1, min(cores(), len(items)))) as pool:
-        return list(pool.map(function, items))
+        by_fold = dict(zip(self.numbers, heads, strict=True))
+        return _Answers(head, by_fold, logits, labels, self.fold)
 
 
 def optimism(

@@ -20,6 +20,7 @@ from retrain.progress import Reporter
 from retrain.training.balance import prior_shift
 from retrain.training.calibration import Calibration, calibrated_loss, fit_temperature
 from retrain.training.crossfit import Trial, cross_fit, walk
+from retrain.training.examples import Examples
 from retrain.training.folds import UNJUDGED, assign_folds
 from retrain.training.regression import Array, Linear, Point, Regression
 
@@ -93,7 +94,7 @@ def fit_head(
             add(trial)
     else:
         source = ("training, cross-fitted", judged)
-        cross_fit(*train, fold, keys, config, weights, add)
+        cross_fit(Examples(*train, keys, weights), fold, config, add)
     return heads
 
 
