@@ -122,9 +122,8 @@ class Interpreter:
         if not others:
             return None
         return (
-            "Guided backpropagation needs a network whose only nonlinearity is ReLU: it keeps back "
-            f"what a ReLU would. Received: one with {', '.join(sorted(others))}. "
-            "Choose the method saliency instead."
+            "Guided backpropagation needs a network whose only nonlinearity is ReLU. Received: a "
+            f"network with {', '.join(sorted(others))}. Choose the method saliency instead."
         )
 
 
@@ -203,7 +202,7 @@ def _known(name: str, names: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, names, 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise UsageError(
-        f"The layer must be one with feature maps.{hint} Received: {name!r}. "
-        f"There are: {', '.join(names)}.",
+        f"The layer must be one that has feature maps. Received: {name!r}.{hint} "
+        f"Choose one of {', '.join(names)}.",
         setting="layer",
     )

@@ -41,7 +41,8 @@ def write_float32(
     """
     seconds = SECONDS + PASSES * seconds_per_picture * len(paths)
     report.say(
-        f"Exporting and comparing on {counted(len(paths), 'picture')}, about {duration(seconds)}."
+        f"Exporting the model, and comparing the exports with it on "
+        f"{counted(len(paths), 'picture')}, about {duration(seconds)}."
     )
     network, rules, categories = classifier.network, classifier.rules, classifier.categories
     network.save(run.keras)

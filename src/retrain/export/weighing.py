@@ -79,7 +79,7 @@ def weigh_int8(
     looks = 0.5 if sample.features is not None else 1.5  # int8 alone, or float32 too
     seconds = SAMPLES * SECONDS_PER_SAMPLE + looks * seconds_per_picture * len(sample.paths)
     report.say(
-        f"int8: comparing with float32 on {counted(len(sample.paths), 'picture')}, "
+        f"int8: comparing it with float32 on {counted(len(sample.paths), 'picture')}, "
         f"about {duration(seconds)}."
     )
     rules = classifier.rules
@@ -126,16 +126,16 @@ def _verdict(agreement: Agreement, times: Sequence[tuple[float, float]]) -> dict
     share = agreement.disagreements / agreement.pictures
     measured = (
         f"{agreement.disagreements} of {counted(agreement.pictures, 'picture')} guessed "
-        f"otherwise, {agreement.second_looks:.1%} looked at twice, {speedup:.1f} times as fast "
+        f"differently, {agreement.second_looks:.1%} looked at twice, {speedup:.1f} times as fast "
         "as float32"
     )
     if share > MISSES_ALLOWED:
-        reason = f"not used, float32 is: {measured}; at most {MISSES_ALLOWED:.1%} may differ"
+        reason = f"it is not used ({measured}): at most {MISSES_ALLOWED:.1%} may differ"
     elif speedup < SPEEDUP_WANTED:
-        reason = f"not used, float32 is: {measured}; {SPEEDUP_WANTED} times is wanted"
+        reason = f"it is not used ({measured}): it must be {SPEEDUP_WANTED} times as fast"
     else:
-        reason = f"used, with second looks in float32: {measured}"
-    offered = reason.startswith("used")
+        reason = f"it is used, with second looks in float32 ({measured})"
+    offered = share <= MISSES_ALLOWED and speedup >= SPEEDUP_WANTED
     return {"offered": offered, "reason": reason, **asdict(agreement), "speedup": speedup}
 
 

@@ -181,7 +181,7 @@ def _fitting_tensor(
 ) -> np.ndarray:
     """Return the tensor in Keras' order of axes; raise if it is not there or does not fit."""
     if name not in checkpoint:
-        raise WeightsError(f"Weights must hold a tensor {name!r} for layer {layer!r}.")
+        raise WeightsError(f"Weights must hold a tensor {name!r} for layer {layer!r}; they do not.")
     value = checkpoint[name]
     if value.ndim == 4:  # [out, in, y, x], or [c, 1, y, x] which Keras wants as [y, x, c, 1]
         value = value.transpose((2, 3, 0, 1) if layer.endswith("depthwise_conv") else (2, 3, 1, 0))
@@ -197,4 +197,7 @@ def _refuse_leftovers(checkpoint: Mapping[str, np.ndarray], used: set[str]) -> N
     ignored = r".*\.num_batches_tracked" + ("" if "_fc.weight" in used else r"|_fc\..*")
     left = [name for name in checkpoint if name not in used and not re.fullmatch(ignored, name)]
     if left:
-        raise WeightsError(f"Weights hold {len(left)} tensors of no layer here, as {left[0]!r}.")
+        raise WeightsError(
+            "Weights must hold the tensors of this network and no others. Received: "
+            f"{len(left)} of no layer here, such as {left[0]!r}."
+        )

