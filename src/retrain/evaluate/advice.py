@@ -6,19 +6,19 @@ from retrain.evaluate.verdicts import Verdict, most_confused
 from retrain.metrics import wilson_interval
 from retrain.progress import counted
 
-FEW_TO_LEARN = 20  # training pictures of a category
-RARE = 10  # a category is rare where another has this many times its pictures
-FEW_TO_JUDGE = 50  # held-back pictures of all categories together
-SURE = 0.9
-SHOWN = 3  # names in a sentence
+FEW_TO_LEARN = 20  # fewer training pictures of a category are too few
+RARE = 10  # a category is rare if another one has this many times its pictures
+FEW_TO_JUDGE = 50  # fewer held-back pictures, of all categories together, are too few
+SURE = 0.9  # the score from which a guess counts as sure
+SHOWN = 3  # most names in a sentence
 
 
 def advice(found: Sequence[Verdict], training: Mapping[str, int]) -> list[str]:
     """Return what to do next, a sentence each, the most useful first.
 
     Args:
-        found: verdicts on held-back pictures, the greatest loss first.
-        training: pictures to learn from, by category.
+        found: the verdicts on held-back pictures, the greatest loss first.
+        training: the number of training pictures, by category.
     """
     sentences = []
     sure = [v for v in found if not v.right and v.score >= SURE]

@@ -168,7 +168,7 @@ def make_step(
     Args:
         model: the model to train, from uint8 pixels to logits.
         optimizer: the optimiser of the model's trainable variables.
-        smoothing: the share of each target that is spread over all categories (Szegedy et al. 2016).
+        smoothing: the share of each target that all categories divide (Szegedy et al. 2016).
         weights: how much a picture counts, by its category, float [k]; a blended picture counts as
             its parts do. None if all count the same.
     """

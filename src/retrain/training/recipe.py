@@ -140,8 +140,8 @@ def is_better(new: NDArray[np.floating], old: NDArray[np.floating]) -> bool:
 
     The mean gain must exceed its standard error: the simpler model stays unless there is a reason
     (the one-standard-error rule, Breiman et al. 1984). Both models are calibrated as they would be
-    published. A few validation pictures calibrate a fine-tuned model less well than cross-validation
-    on all training pictures calibrates the head, and that counts.
+    published. A few validation pictures calibrate a fine-tuned model less well than
+    cross-validation on all training pictures calibrates the head, and that counts.
     """
     gains = old - new
     error = gains.std(ddof=1) / math.sqrt(len(gains)) if len(gains) > 1 else math.inf
