@@ -65,7 +65,7 @@ def test_without_a_call_pictures_are_sorted_and_then_known(
         assert row["time"] == "1000000000"
         assert row["copy_time"] == str(int((dest / row["copy"]).stat().st_mtime))
     again = sort(trained, src, dest, *options, path=path)
-    assert again.stderr == "3 pictures sorted before: left as is.\n"
+    assert again.stderr == "3 pictures were sorted before and are left as they are.\n"
 
 
 def test_an_edited_copy_is_known_where_copies_have_times_of_their_own(

@@ -237,7 +237,7 @@ data_options = _together(
 def output_option(name: str) -> Callable[[Command], Command]:
     """Return `--output` for a picture that is `name` in the workspace by default."""
     return click.option(
-        "--output", type=OUTPUT_FILE, help=f"PNG to write; TF_FILES/{name} if not given."
+        "--output", type=OUTPUT_FILE, help=f"PNG file to write; TF_FILES/{name} if not given."
     )
 
 

@@ -164,4 +164,6 @@ def _tell(folder: SortedFolder, result: Sorted, report: Reporter) -> None:
         verbs = "copies that may have been edited stay as they are"
         report.warn(f"{counted(folder.edited, verb, verbs)}: {names}.")
     if result.done_before:
-        report.say(f"{counted(result.done_before, 'picture')} sorted before: left as is.")
+        verb = "picture was sorted before and is left as it is"
+        verbs = "pictures were sorted before and are left as they are"
+        report.say(f"{counted(result.done_before, verb, verbs)}.")
