@@ -18,7 +18,11 @@ ExplainMethod = Literal[  # the first is the default
 
 @dataclass(frozen=True)
 class PictureConfig:
-    """How pictures become pixels. `size` None: the backbone's own."""
+    """How pictures become pixels.
+
+    size: the width and height of the network's input in pixels; None for the backbone's own.
+    fit: how a picture becomes a square.
+    """
 
     size: int | None = None
     fit: Fit = "squash"
@@ -26,14 +30,22 @@ class PictureConfig:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Which pictures are kept together, as a regular expression on their relative paths."""
+    """Which pictures are kept together.
+
+    group_by: a regular expression on relative paths; pictures for which it finds the same text
+        stay together. None to keep only identical pictures together.
+    """
 
     group_by: str | None = None
 
 
 @dataclass(frozen=True)
 class BackboneConfig:
-    """`weights`: "imagenet", "none", or the path of a weights file."""
+    """The network and what it starts from.
+
+    name: the name of a backbone, or "auto".
+    weights: "imagenet", "none" for random weights, or the path of a weights file.
+    """
 
     name: str = "auto"
     weights: str = "imagenet"
@@ -58,8 +70,15 @@ class HeadConfig:
 class AugmentConfig:
     """How training pictures are varied: a strength, and what is left out of it.
 
-    crop: a random part. flip: left and right. rotate, zoom, warp: turned, nearer or farther, seen
-    from aside. light: brightness and contrast. erase: a part covered. mix: two pictures blended.
+    strength: how much they are varied.
+    crop: whether a view shows a random part of the picture.
+    flip: whether left and right may be swapped.
+    rotate: whether the picture may be turned.
+    zoom: whether it may be enlarged or shrunk.
+    warp: whether it may be shown from another angle.
+    light: whether brightness and contrast vary.
+    erase: whether a part may be covered.
+    mix: whether two pictures may be blended.
     """
 
     strength: Augment = "light"
@@ -77,16 +96,22 @@ class AugmentConfig:
 class FineTuneConfig:
     """The last layer groups, trained with augmentation from the head's solution.
 
-    when: "auto" leaves it out if the head makes no mistake on validation data and its loss there
-        is below `nothing_to_gain`: no measurement could then tell an improvement from noise.
-    learning_rates: peaks of the first free layer group and of the head; geometric in between.
-    find_rate: let a sweep choose the head's peak, the others in proportion, where that costs
-        little of the time budget.
-    weight_decay: of weights, times their learning rate, each step.
-    patience: epochs without a better validation score. One cycle often looks bad before its end,
-        so by default none is cut short.
-    best_by: the validation score that chooses the epoch.
-    smoothing: share of each target that is spread over all categories.
+    when: whether to fine-tune; "auto" leaves it out if the head makes no mistake on validation
+        pictures and its loss there is below `nothing_to_gain`, since no measurement could then tell
+        an improvement from noise.
+    nothing_to_gain: the validation loss of a faultless head below which "auto" leaves it out.
+    epochs: the highest number of epochs.
+    groups: the number of layer groups that are trained, counted from the end.
+    learning_rates: the peaks of the first free layer group and of the head, geometric in between.
+    find_rate: whether a sweep chooses the head's peak, and the others in proportion, where that
+        takes little of the time budget.
+    weight_decay: the share of a weight that each step takes away, times the learning rate.
+    batch: the number of pictures in a training step.
+    patience: the number of epochs without a better validation score after which it stops. One cycle
+        often looks bad before its end, so by default none is cut short.
+    best_by: the validation score that chooses the best epoch.
+    smoothing: the share of each target that is spread over all categories.
+    clip_norm: the norm to which gradients are clipped, over all variables together.
     """
 
     when: FineTune = "auto"
@@ -105,7 +130,14 @@ class FineTuneConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """All of a training. minutes: budget on a CPU, 0 for none. int8: export that, too."""
+    """All settings of a training.
+
+    balance: whether rare categories count more.
+    precision: the number format of fine-tuning.
+    int8: whether to export an int8 model, too.
+    minutes: the time budget on a CPU; 0 for none.
+    seed: the seed of everything that is random.
+    """
 
     pictures: PictureConfig = field(default_factory=PictureConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -128,8 +160,9 @@ class TrainConfig:
 class GuessConfig:
     """How guesses are made.
 
-    precision: "auto" is int8 with second looks in float32 where the bundle offers that.
-    threads: None for one a core.
+    precision: the number format; "auto" is int8 with second looks in float32 where the model offers
+        that.
+    threads: the number of threads; None for one per core.
     """
 
     precision: GuessPrecision = "auto"
@@ -140,11 +173,15 @@ class GuessConfig:
 class SortConfig:
     """How a folder is sorted.
 
-    recursive: go into sub-folders too. link: hard links, not copies, where the file system can.
-    min_score: pictures whose best score is lower go to the folder `unsure`.
-    keep_names: copies are `<category>/<original name>`, not `<category>-<score>.<ext>`.
-    dry_run: write the results only. sync: what is gone from the source goes from the results, and
-        its copy from the folder unless it was edited.
+    recursive: whether to go into sub-folders, too.
+    link: whether to make hard links instead of copies, where the file system can.
+    min_score: the score below which pictures are set aside in `unsure`; None to set none aside.
+    unsure: the folder for pictures that are set aside.
+    keep_names: whether copies are named `<category>/<original name>` instead of
+        `<category>-<score>.<ext>`.
+    dry_run: whether to write only the results.
+    sync: whether pictures that are gone from the source are removed from the results, and their
+        copies from the folder unless they were edited.
     """
 
     recursive: bool = False

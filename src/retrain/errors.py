@@ -28,7 +28,7 @@ class RetrainError(Exception):
 
 
 class UsageError(RetrainError):
-    """The command line asks for something that cannot be."""
+    """A setting or an argument is wrong, or two of them do not go together."""
 
     exit_code = 2
 

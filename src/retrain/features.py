@@ -1,8 +1,9 @@
 """Bottleneck features: each picture goes through the frozen backbone once, and is remembered.
 
-The cache is one file per backbone, weights and pixel rules, made of equal records (content
-sha256, checksum, values) that are appended batch by batch: a killed run keeps what it had, and a
-record that does not match its checksum, or holds what is no number, is noticed and computed again.
+The cache is one file per backbone, weights and pixel rules. It is made of records of equal length
+(content sha256, checksum, values) that are appended batch by batch, so that a killed run keeps what
+it had. A record that does not match its checksum, or holds values that are not finite, is noticed
+and computed again.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ Features = NDArray[np.float32]
 
 
 def weights_digest(model: keras.Model) -> str:
-    """Return the sha256 of a model's weights, hex; random weights have one too."""
+    """Return the sha256 of a model's weights in hexadecimal; random weights have one, too."""
     digest = hashlib.sha256()
     for values in model.get_weights():
         digest.update(np.ascontiguousarray(values).data)
@@ -38,7 +39,7 @@ def weights_digest(model: keras.Model) -> str:
 
 
 def cache_file(folder: Path, model: keras.Model, rules: PixelRules) -> Path:
-    """Return where the features of this backbone, these weights and pixel rules are kept."""
+    """Return the file that keeps the features of this backbone, weights and pixel rules."""
     return folder / f"{model.name}-{rules}-{weights_digest(model)[:16]}.features"
 
 
@@ -62,15 +63,19 @@ def bottlenecks(
     """Return the features of all pictures, computing only those that the cache lacks.
 
     Args:
-        pictures: in the order of the rows wanted.
-        model: uint8 pixels to features, frozen; its weights are part of the cache's key.
-        forward: of this model.
-        rules: how pictures become its pixels.
-        folder: of the caches; always safe to delete.
+        pictures: the n pictures, in the order of the rows wanted.
+        model: the frozen backbone, uint8 pixels to features; its weights are part of the key.
+        forward: the compiled forward pass of this model.
+        rules: how pictures become the model's pixels.
+        folder: the folder of all caches, which is always safe to delete.
         report: hears the estimate and shows the progress.
 
     Returns:
-        float32 [n, d].
+        The features, float32 [n, d].
+
+    Raises:
+        WeightsError: the backbone's answers are not finite.
+        MachineError: the cache cannot be written.
     """
     width = model.output_shape[-1]
     cache = _Cache(cache_file(folder, model, rules), _record(width))
@@ -79,7 +84,7 @@ def bottlenecks(
         known, damaged = cache.read()
         if damaged:
             report.say(
-                f"The feature cache was damaged: {counted(damaged, 'record')} to compute anew."
+                f"The feature cache was damaged; {counted(damaged, 'record')} are computed again."
             )
             cache.rewrite(known)
     features = np.empty((len(pictures), width), np.float32)
@@ -89,7 +94,7 @@ def bottlenecks(
     for entry in known:
         features[rows.pop(entry["sha256"].tobytes(), [])] = entry["values"]
     if not rows:
-        report.say(f"Features of {counted(len(pictures), 'picture')} were cached.")
+        report.say(f"The features of {counted(len(pictures), 'picture')} were cached.")
     missing = {digest: pictures[own[0]].path for digest, own in rows.items()}
     for digest, values in _computed(missing, forward, rules, cache, report):
         features[rows[digest]] = values
@@ -106,18 +111,18 @@ def _computed(
     """Yield the features [d] of pictures that the cache lacks, appending each batch to it.
 
     Args:
-        missing: path by content sha256.
-        forward: of the backbone.
-        rules: how pictures become its pixels.
-        cache: to append to.
+        missing: the path of each picture, by the sha256 of its content.
+        forward: the compiled forward pass of the backbone.
+        rules: how pictures become the backbone's pixels.
+        cache: the cache to append to.
         report: hears the estimate and shows the progress.
     """
     if not missing:
         return
     estimate = seconds_per_picture(forward, rules.size) * len(missing)
     report.say(
-        f"Features: {counted(len(missing), 'picture')} through the backbone once, "
-        f"about {duration(estimate)}."
+        f"Features: computing those of {counted(len(missing), 'picture')} in one pass through the "
+        f"backbone, about {duration(estimate)}."
     )
     digests = iter(missing)
     with cache.appending() as append, report.bar("features", len(missing)) as advance:
@@ -125,8 +130,9 @@ def _computed(
             values = forward(pixels)
             if not np.isfinite(values).all():
                 raise WeightsError(
-                    "The backbone must turn pictures into numbers. Received: values that are not "
-                    "finite. Its weights are damaged; delete the file or name another."
+                    "The backbone must turn pictures into finite numbers. Received: others, so its "
+                    "weights are damaged. Delete their file, or name another.",
+                    setting="weights",
                 )
             batch = [(digest, one) for one, digest in zip(values, digests, strict=False)]
             append(batch)
@@ -140,7 +146,11 @@ def _record(width: int) -> np.dtype[Any]:
 
 @dataclass(frozen=True)
 class _Cache:
-    """The file of one backbone, weights and pixel rules. record: the layout of its records."""
+    """The cache of one backbone, weights and pixel rules.
+
+    path: the file.
+    record: the layout of one of its records.
+    """
 
     path: Path
     record: np.dtype[Any]
@@ -159,7 +169,7 @@ class _Cache:
         return entries[sound], int((~sound).sum()) + int(torn > 0)
 
     def rewrite(self, entries: NDArray[np.void]) -> None:
-        """Keep these records alone."""
+        """Replace the file by one that holds these records alone."""
         with atomic_writer(self.path) as part:
             part.write_bytes(entries.tobytes())
 

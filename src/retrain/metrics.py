@@ -103,8 +103,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     """Return the exact two-sided p-value of McNemar's test (1947).
 
     Args:
-        only_first: pictures that the first model alone names rightly.
-        only_second: pictures that the second alone names rightly.
+        only_first: pictures that the first model alone names correctly.
+        only_second: pictures that the second alone names correctly.
 
     >>> round(mcnemar(5, 5), 5), round(mcnemar(0, 6), 5)
     (1.0, 0.03125)

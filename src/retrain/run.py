@@ -192,7 +192,7 @@ class Run:
 
     @property
     def accuracy(self) -> float | None:
-        """The share of pictures that were named rightly, 0..1; None if none was held back."""
+        """The share of pictures that were named correctly, 0..1; None if none was held back."""
         return float(self.judged[1]["accuracy"]) if self.judged else None
 
     @property

@@ -61,8 +61,8 @@ class Workspace:
             except BlockingIOError:
                 file.seek(0)
                 raise MachineError(
-                    f"One training at a time in {self.root}: {file.read() or 'another'} is at it. "
-                    "Wait for it or stop it."
+                    f"Only one training may run in {self.root} at a time; "
+                    f"{file.read() or 'another process'} is running one. Wait for it, or stop it."
                 ) from None
             file.truncate(0)
             since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -100,7 +100,7 @@ def test_nothing_is_pruned_while_a_training_is_at_work(root: Path) -> None:
     with (root / ".lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         result = retrain("runs", root, "--prune", "1", answer="y\n")
-    assert "One training at a time" in refused(result, 8)
+    assert "Only one training may run" in refused(result, 8)
     assert run.is_dir()
     assert len(names(root)) == 3
 
@@ -119,7 +119,10 @@ def test_pruning_asks_and_spares_the_published(answer: str, left: list[str], roo
 def test_without_an_answer_nothing_is_deleted(root: Path) -> None:
     result = retrain("runs", root, "--prune", "0", answer="")
     assert result.returncode == 2
-    assert "Deleting needs an answer. Received: none. --yes gives it." in result.stderr
+    assert (
+        "Deleting runs needs an answer. Received: none. --yes deletes without asking."
+        in result.stderr
+    )
     assert len(names(root)) == 3
 
 
@@ -165,4 +168,4 @@ def test_no_workspace_is_an_error(tmp_path: Path) -> None:
 def test_without_runs_it_says_so(tmp_path: Path) -> None:
     result = retrain("runs", tmp_path)
     assert (result.returncode, result.stdout) == (0, "")
-    assert "No runs yet." in result.stderr
+    assert "There are no runs yet." in result.stderr

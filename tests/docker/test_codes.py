@@ -79,4 +79,4 @@ def test_8_a_workspace_that_another_training_holds(project: Project, own: Path) 
         lock.write(f"process {os.getpid()} of a test")
         lock.flush()
         message = refused(project.run("train.sh", own), 8)
-    assert f"One training at a time in {own}: process {os.getpid()} of a test is at it" in message
+    assert f"{own} at a time; process {os.getpid()} of a test is running one." in message

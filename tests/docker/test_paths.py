@@ -81,7 +81,7 @@ def test_a_model_is_judged_by_the_pictures_of_its_workspace(
     assert "Missing" not in result.stderr
     result = project.run("retrain.sh", "compare", path, "own/model", cwd=own.parent)
     assert result.returncode == 0, result.stderr
-    assert "McNemar's test: p = 1, " in result.stdout
+    assert "McNemar's test: p = 1; " in result.stdout
 
 
 def test_deleting_asks_through_the_wall(project: Project, own: Path) -> None:

@@ -46,7 +46,7 @@ def test_train_guess_sort_and_reuse(tmp_path: Path) -> None:
     result = retrain("train", root, *options)
     assert result.returncode == 0, result.stderr
     assert "Skipped disc/broken.jpg" in result.stderr
-    assert "Fine-tuning: the last 5 layer groups" in result.stderr
+    assert "Fine-tuning: training the last 5 layer groups" in result.stderr
     assert "Kept: the head alone" in result.stderr  # it makes no mistake
     assert "Test accuracy" in result.stdout
 

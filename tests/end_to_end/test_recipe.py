@@ -25,7 +25,7 @@ def test_four_pictures_a_category_in_one_batch_larger_than_the_data(tmp_path: Pa
     tuning = ("--fine-tune", "always", "--epochs", "1", "--batch", "500", "--augment", "strong")
     result = retrain("train", root, *TINY, *tuning)
     assert result.returncode == 0, result.stderr
-    assert "below 20 do not expect much" in result.stderr
+    assert "with fewer than 20 a model is rarely reliable" in result.stderr
     assert "Kept: " in result.stderr
     run = root / "model"
     with Image.open(run / "history.png") as plot:

@@ -267,14 +267,15 @@ def test_a_training_without_a_report_is_no_less_finished(
 def test_advice_stays_short() -> None:
     sentences = advice([], {f"category {i}": 10 for i in range(100)})
     assert sentences == [
-        "There are few pictures to learn 'category 0' (10), 'category 1' (10), 'category 10' (10) "
-        "and 97 more from: add some, to 20 at least."
+        "There are few training pictures of 'category 0' (10), 'category 1' (10), 'category 10' "
+        "(10) and 97 more: add some, until there are at least 20 of each."
     ]
 
 
 def test_advice_names_a_category_that_is_rare_beside_another() -> None:
     assert advice([], {"green": 339, "red": 596, "yellow": 28}) == [
-        "There are few pictures to learn 'yellow' (28) from: add some, to 59 at least."
+        "There are few training pictures of 'yellow' (28): add some, until there are at least 59 "
+        "of each."
     ]
 
 
@@ -293,5 +294,5 @@ def test_ten_thousand_pictures_fit_on_a_page(categories: int, tmp_path: Path) ->
     assert len(page.encode()) < LARGEST
     assert page.count("data:image/jpeg") > 100
     assert "not shown" not in page
-    assert ("a matrix has no room" in page) == (categories == 60)
+    assert ("There is no room for a matrix" in page) == (categories == 60)
     assert "and 900 more, see skipped.csv" in page

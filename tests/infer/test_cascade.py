@@ -45,7 +45,7 @@ def test_the_manifest_says_what_was_measured(trained: Path) -> None:
     assert cascade["pictures"] > 50
     assert cascade["disagreements"] / cascade["pictures"] < cascade["upper_95"] <= 1
     assert 0 <= cascade["second_looks"] <= 1
-    assert cascade["offered"] == cascade["reason"].startswith("used, ")
+    assert cascade["offered"] == cascade["reason"].startswith("it is used, ")
     assert cascade["speedup"] > 0
 
 

@@ -84,7 +84,7 @@ def test_copies_whose_times_a_tool_did_not_keep_are_not_edited(
     for path in elsewhere.iterdir():
         os.utime(path, (1_000_000_000, 1_000_000_000))
     result = sort(trained, src, elsewhere)
-    assert result.stderr == "3 pictures sorted before: left as is.\n"
+    assert result.stderr == "3 pictures were sorted before and are left as they are.\n"
     assert {row["copy_time"] for row in rows(elsewhere).values()} == {"1000000000"}
 
 

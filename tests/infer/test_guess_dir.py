@@ -95,7 +95,7 @@ def test_a_second_run_copies_nothing_and_then_only_what_is_new(
     first = stamps(dest)
     again = sort(trained, src, dest)
     assert again.stdout.splitlines() == [f"      0  copied to {dest}"]
-    assert "3 pictures sorted before" in again.stderr
+    assert "3 pictures were sorted before" in again.stderr
     assert {path: first[path] for path in first if path.name not in RESULTS}.items() <= (
         stamps(dest).items()
     )
@@ -358,7 +358,7 @@ def test_links_are_made_when_asked_and_a_second_run_leaves_them(
     copies = {path.name: path.stat().st_ino for path in dest.glob("*.jpg")}
     assert set(copies.values()) == {path.stat().st_ino for path in src.iterdir()}
     again = sort(trained, src, dest, "--link")
-    assert "3 pictures sorted before" in again.stderr
+    assert "3 pictures were sorted before" in again.stderr
     assert {path.name: path.stat().st_ino for path in dest.glob("*.jpg")} == copies
 
 

@@ -70,7 +70,7 @@ def test_without_a_call_pictures_are_sorted_and_then_known(
         assert (row["copy_time"] == row["time"]) == (call != "os.utime")
         assert row["copy_time"] == str(int(there.st_mtime))
     again = sort(trained, src, dest, *options, path=path)
-    assert again.stderr == "3 pictures sorted before: left as is.\n"
+    assert again.stderr == "3 pictures were sorted before and are left as they are.\n"
 
 
 def test_an_edited_copy_is_known_where_copies_have_times_of_their_own(

@@ -68,7 +68,7 @@ def test_what_it_sorted_is_done(model: Path, old: Path) -> None:
         result = go_on(model, old)
         assert result.returncode == 6  # one is no picture
         assert result.stdout.splitlines()[0] == f"      0  copied to {old / 'sorted'}"
-        assert "8 pictures sorted before: left as is." in result.stderr
+        assert "8 pictures were sorted before and are left as they are." in result.stderr
         assert pictures(places) == before
         assert (old / "sorted" / "results.json").read_bytes() == scores
         found = rows(old / "sorted")
@@ -124,7 +124,7 @@ def test_a_run_of_it_that_was_killed_goes_on(model: Path, old: Path) -> None:
     del before[old / "killed" / ".results.sqlite"]
     result = sort(model, old / "photos", old / "killed")
     assert result.returncode == 6
-    assert "5 pictures sorted before: left as is." in result.stderr
+    assert "5 pictures were sorted before and are left as they are." in result.stderr
     assert pictures([old / "killed"]).items() >= before.items()
     found = rows(old / "killed")
     assert len(found) == 9

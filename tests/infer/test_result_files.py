@@ -36,7 +36,7 @@ def assert_nothing_is_done(trained: Path, src: Path, dest: Path) -> None:
     before = {path: stamp for path, stamp in stamps(dest).items() if path.suffix == ".jpg"}
     result = sort(trained, src, dest)
     assert (result.returncode, result.stdout) == (0, f"      0  copied to {dest}\n")
-    assert result.stderr == "3 pictures sorted before: left as is.\n"
+    assert result.stderr == "3 pictures were sorted before and are left as they are.\n"
     after = {path: stamp for path, stamp in stamps(dest).items() if path.suffix == ".jpg"}
     assert after == before
 

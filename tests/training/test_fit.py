@@ -159,7 +159,7 @@ def test_a_damaged_checkpoint_is_named(name: str, tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[1000 : len(content) // 2] = bytes(len(content) // 2 - 1000)
     path.write_bytes(content)
-    with pytest.raises(MachineError, match=f"{name}.npz is damaged .* Start over with --fresh"):
+    with pytest.raises(MachineError, match=f"{name}.npz is damaged .* Start a fresh training"):
         run(model, tmp_path, epochs=1)
 
 

@@ -11,7 +11,7 @@ from retrain.cli.options import PATH, data_options, json_option
 from retrain.cli.scores import accuracy, print_verdicts, tell_skipped
 from retrain.errors import InputsFailed
 
-CHANCE = 0.05  # p-values above it are what chance does
+CHANCE = 0.05  # differences with a larger p-value count as chance
 
 
 @click.command("compare", cls=Command)
@@ -55,7 +55,8 @@ def command(
         for number, found in ((1, result.only_first), (2, result.only_second)):
             click.echo(f"Right only in {number}: {counted(len(found), 'picture')}")
             print_verdicts(found)
-        meaning = "more than chance" if result.p_value < CHANCE else "no more than chance does"
-        click.echo(f"McNemar's test: p = {result.p_value:.3g}, {meaning}.")
+        meaning = "more" if result.p_value < CHANCE else "no more"
+        test = f"McNemar's test: p = {result.p_value:.3g}"
+        click.echo(f"{test}; the difference is {meaning} than chance explains.")
     if result.skipped:
         raise InputsFailed(f"{counted(len(result.skipped), 'picture')} could not be compared.")

@@ -18,7 +18,7 @@ from retrain.errors import InputsFailed
 @click.option(
     "--output",
     type=OUTPUT_FOLDER,
-    help="Folder for predictions.csv, confusion.csv and top-losses.png.",
+    help="Folder to write predictions.csv, confusion.csv and top-losses.png to.",
 )
 @json_option
 def command(
@@ -28,7 +28,7 @@ def command(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Tell how good a model is on pictures that its training held back, or on a labelled folder.
+    """Measure how good a model is on pictures that its training held back, or on a labelled folder.
 
     TF_FILES is a workspace with a trained model, one of its runs, or a bundle.
 
@@ -61,6 +61,6 @@ def command(
         click.echo("Worst first:")
         print_verdicts(result.verdicts[:WORST])
         if output is not None:
-            click.echo(f"All: {output}")
+            click.echo(f"All predictions: {output}")
     if result.skipped:
         raise InputsFailed(f"{counted(len(result.skipped), 'picture')} could not be evaluated.")

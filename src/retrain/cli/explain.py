@@ -1,4 +1,4 @@
-"""`retrain explain`: what in a picture speaks for a category."""
+"""`retrain explain`: shows what in a picture speaks for a category."""
 
 import json
 from pathlib import Path
@@ -20,16 +20,20 @@ from retrain.errors import InputsFailed
     "categories",
     multiple=True,
     metavar="NAME",
-    help="Explain this one instead of the guess; may be given again, to compare.",
+    help="Category to explain instead of the guess; repeat it to compare several.",
 )
 @click.option(
     "--method",
     type=click.Choice(get_args(ExplainMethod)),
     default=get_args(ExplainMethod)[0],
     show_default=True,
-    help="Of the heat map; scorecam takes minutes a picture.",
+    help="Method of the heat map; scorecam takes minutes per picture.",
 )
-@click.option("--layer", metavar="NAME", help="Whose feature maps are used; the last ones if not.")
+@click.option(
+    "--layer",
+    metavar="NAME",
+    help="Layer whose feature maps are used; the last such layer if not given.",
+)
 @click.option(
     "--output", type=OUTPUT_FOLDER, help="Folder for the PNGs; TF_FILES/explained if not given."
 )
@@ -43,7 +47,7 @@ def command(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Draw pictures with what speaks for a category: original, heat map, guided backpropagation.
+    """Draw what speaks for a category in pictures: original, heat map, guided backpropagation.
 
     TF_FILES is a workspace with a trained model, or a bundle.
 

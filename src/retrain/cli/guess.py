@@ -15,7 +15,11 @@ from retrain.errors import InputsFailed
 @click.command("guess", cls=Command)
 @click.argument("tf_files", type=PATH)
 @click.argument("images", type=PATH, nargs=-1, required=True, metavar="IMAGE...")
-@click.option("--top", type=click.IntRange(min=1), help="Show the best K categories only.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    help="Number of categories to show, the best first; all if not given.",
+)
 @precision_option
 @json_option
 def command(

@@ -21,21 +21,23 @@ if TYPE_CHECKING:
 @click.argument("tf_files", type=PATH)
 @click.argument("src", type=PATH)
 @click.argument("dest", type=OUTPUT_FOLDER)
-@click.option("-r", "--recursive", is_flag=True, help="Go into sub-folders too.")
-@click.option("--keep-names", is_flag=True, help="Copy to DEST/<category>/<original name>.")
-@click.option("--link", is_flag=True, help="Hard links, not copies, where the file system can.")
-@click.option("--dry-run", is_flag=True, help="Only guess, and write the results; copy nothing.")
+@click.option("-r", "--recursive", is_flag=True, help="Go into sub-folders, too.")
+@click.option("--keep-names", is_flag=True, help="Name copies DEST/<category>/<original name>.")
+@click.option("--link", is_flag=True, help="Make hard links instead of copies, where possible.")
+@click.option("--dry-run", is_flag=True, help="Guess and write the results, but copy nothing.")
 @click.option(
-    "--sync", is_flag=True, help="Remove the copies, unless edited, of what is gone from SRC."
+    "--sync",
+    is_flag=True,
+    help="Remove the copies of what is gone from SRC, unless they were edited.",
 )
 @click.option(
     "--min-score",
     type=click.FloatRange(0, 1),
     default=SortConfig.min_score,
     metavar="SCORE",
-    help="Set pictures aside whose best score is lower; wants --unsure.",
+    help="Set aside pictures whose best score is lower, in the folder of --unsure.",
 )
-@click.option("--unsure", type=OUTPUT_FOLDER, metavar="DIR", help="Where to set them aside.")
+@click.option("--unsure", type=OUTPUT_FOLDER, metavar="DIR", help="Folder for pictures set aside.")
 @precision_option
 @json_option
 def command(

@@ -1,4 +1,4 @@
-"""`retrain lr-find`: which learning rate suits these pictures."""
+"""`retrain lr-find`: the learning rate that suits these pictures."""
 
 import json
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ WIDTH, HEIGHT = 60, 15  # of the plot, in characters
 @output_option("lr-find.png")
 @json_option
 def command(tf_files: Path, output: Path | None, as_json: bool, **settings: Any) -> None:
-    """Train for moments at ever higher learning rates, and show where the loss falls.
+    """Try ever higher learning rates for one step each, and show where the loss falls.
 
-    Nothing is trained. The rate is the head's, the first layers' is lower in the proportion of
-    --lr; `train --find-lr` does this by itself.
+    No model is kept. The rates shown are the head's; those of the first layers are lower, in the
+    proportion of --lr. `train --find-lr` chooses a rate by itself.
 
     Example: retrain lr-find tf_files --batch 16
     """
@@ -56,7 +56,7 @@ def command(tf_files: Path, output: Path | None, as_json: bool, **settings: Any)
     for name, rate in suggestions.items():
         click.echo(f"{name:12}--lr {rate * low / high:.1e}:{rate:.1e}")
     if not suggestions:
-        click.echo("No suggestion: the loss did not fall.")
+        click.echo("There is no suggestion, because the loss did not fall.")
     click.echo(f"Plot: {found.path}")
 
 
@@ -75,5 +75,5 @@ def curve(rates: Sequence[float], losses: Sequence[float]) -> str:
 
 
 def _label(value: float, chars: int, **_: Any) -> str:
-    """Write an axis' number, as plotille asks for it."""
+    """Write a number of an axis, as plotille asks for it."""
     return f"{value:{chars}.2f}"

@@ -1,4 +1,4 @@
-"""What the commands' options have in common."""
+"""The options that several commands share."""
 
 import difflib
 import functools
@@ -42,7 +42,7 @@ class PathOrName(click.types.StringParamType):
 
 
 class LearningRates(click.ParamType[tuple[float, float]]):
-    """RATE, the same for all layers, or LOW:HIGH, rising from the first free layers to the head."""
+    """RATE for all layers, or LOW:HIGH, rising from the first layers that are tuned to the head."""
 
     name = "RATE|LOW:HIGH"
 
@@ -57,7 +57,7 @@ class LearningRates(click.ParamType[tuple[float, float]]):
             rates = []
         if not 1 <= len(rates) <= 2 or not 0 < rates[0] <= rates[-1] <= HIGHEST_RATE:
             self.fail(
-                f"must be a rate, or two that rise such as 1e-4:1e-3, above 0 and at most "
+                f"must be one rate, or two rising ones such as 1e-4:1e-3, above 0 and at most "
                 f"{HIGHEST_RATE:g}. Received: {value!r}.",
                 param,
                 ctx,
@@ -73,10 +73,10 @@ def setting(flag: str, place: str, text: str, kind: Any = None) -> Callable[[Com
     """Return an option for one value of TrainConfig, whose default and kind stand there.
 
     Args:
-        flag: such as "--epochs".
-        place: the field's name, or "section__field".
-        text: the help.
-        kind: a click type; not needed for choices and switches.
+        flag: the option's name, such as "--epochs".
+        place: the name of the field, or "section__field".
+        text: the help text.
+        kind: the click type; not needed for choices and switches.
     """
     section, _, inner = place.partition("__")
     owner: Any = getattr(TrainConfig(), section) if inner else TrainConfig()
@@ -153,59 +153,83 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
 
 
 picture_options = _together(
-    setting("--backbone", "backbone__name", "auto, or one that `retrain weights` lists."),
     setting(
-        "--weights", "backbone__weights", "imagenet, none (from scratch), or a file.", PathOrName()
+        "--backbone", "backbone__name", "The network: auto, or one that `retrain weights` lists."
     ),
     setting(
-        "--size", "pictures__size", "Input size in pixels; the backbone's own if not given.", int
+        "--weights",
+        "backbone__weights",
+        "What training starts from: imagenet, none (random weights), or a weights file.",
+        PathOrName(),
     ),
-    setting("--fit", "pictures__fit", "How a picture becomes a square."),
     setting(
-        "--group-by", "split__group_by", "Regular expression on paths: what belongs together.", str
+        "--size",
+        "pictures__size",
+        "Width and height of the network's input in pixels; the backbone's own if not given.",
+        int,
     ),
-    setting("--seed", "seed", "Of everything random.", click.IntRange(min=0)),
+    setting(
+        "--fit",
+        "pictures__fit",
+        "How a picture becomes a square: by squashing it, cropping its middle, or padding it.",
+    ),
+    setting(
+        "--group-by",
+        "split__group_by",
+        "Regular expression on paths; pictures for which it finds the same text stay together.",
+        str,
+    ),
+    setting("--seed", "seed", "Seed of everything that is random.", click.IntRange(min=0)),
 )
 
 augment_options = _together(
-    setting("--augment", "augment__strength", "How far training pictures are varied."),
-    setting("--crop", "augment__crop", "A random part of the picture."),
-    setting("--flip", "augment__flip", "Left and right at random; not for letters."),
-    setting("--rotate", "augment__rotate", "Turned a little."),
-    setting("--zoom", "augment__zoom", "Nearer or farther."),
-    setting("--warp", "augment__warp", "Seen from aside."),
-    setting("--light", "augment__light", "Brighter, darker, more or less contrast."),
-    setting("--erase", "augment__erase", "A part covered; strong only."),
-    setting("--mix", "augment__mix", "Two pictures blended; strong only."),
+    setting("--augment", "augment__strength", "How much training pictures are varied."),
+    setting("--crop", "augment__crop", "Show a random part of the picture."),
+    setting("--flip", "augment__flip", "Mirror left and right at random; not for letters."),
+    setting("--rotate", "augment__rotate", "Turn the picture a little."),
+    setting("--zoom", "augment__zoom", "Enlarge or shrink the picture a little."),
+    setting("--warp", "augment__warp", "Show the picture from a slightly different angle."),
+    setting("--light", "augment__light", "Vary brightness and contrast."),
+    setting("--erase", "augment__erase", "Cover a part of the picture; with strong only."),
+    setting("--mix", "augment__mix", "Blend two pictures; with strong only."),
 )
 
 tuning_options = _together(
     setting(
         "--groups",
         "fine_tune__groups",
-        "Layer groups to fine-tune, from the end.",
+        "Number of layer groups to fine-tune, counted from the end.",
         click.IntRange(1, 5),
     ),
     setting(
         "--lr",
         "fine_tune__learning_rates",
-        "Highest learning rate; LOW:HIGH for the first free layers and the head.",
+        "Highest learning rate; LOW:HIGH for the first layers that are tuned and for the head.",
         LearningRates(),
     ),
-    setting("--batch", "fine_tune__batch", "Pictures in a step.", click.IntRange(min=1)),
-    setting("--precision", "precision", "Number format of fine-tuning."),
-    setting("--balance", "balance", "Let rare categories count more; auto: beyond 3 to 1."),
+    setting(
+        "--batch",
+        "fine_tune__batch",
+        "Number of pictures in a training step.",
+        click.IntRange(min=1),
+    ),
+    setting("--precision", "precision", "Number format of fine-tuning; auto chooses by the GPU."),
+    setting(
+        "--balance",
+        "balance",
+        "Whether rare categories count more; auto: if sizes differ by more than 3 to 1.",
+    ),
 )
 
 
 data_options = _together(
     click.option(
-        "--data", type=PATH, help="Labelled pictures, laid out like TF_FILES/data, to judge by."
+        "--data", type=PATH, help="Folder of labelled pictures to use, laid out like TF_FILES/data."
     ),
     click.option(
         "--side",
         type=click.Choice(("validation", "test")),
-        help="Pictures that the training held back; test if there are any.",
+        help="Which pictures that the training held back to use; test if there are any.",
     ),
 )
 
@@ -213,13 +237,15 @@ data_options = _together(
 def output_option(name: str) -> Callable[[Command], Command]:
     """Return `--output` for a picture that is `name` in the workspace by default."""
     return click.option(
-        "--output", type=OUTPUT_FILE, help=f"PNG to write; TF_FILES/{name} if not given."
+        "--output", type=OUTPUT_FILE, help=f"PNG file to write; TF_FILES/{name} if not given."
     )
 
 
 def json_option(command: Command) -> Command:
     """Add `--json`, which the command receives as `as_json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
+        command
+    )
 
 
 def precision_option(command: Command) -> Command:
@@ -229,5 +255,5 @@ def precision_option(command: Command) -> Command:
         type=click.Choice(get_args(GuessPrecision)),
         default=GuessConfig.precision,
         show_default=True,
-        help="auto: int8, and float32 where that is not sure, if the model offers it.",
+        help="Number format; auto: int8, and float32 where that is unsure, if the model has both.",
     )(command)

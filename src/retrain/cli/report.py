@@ -11,10 +11,10 @@ from retrain.cli.options import OUTPUT_FILE, WORKSPACE
 @click.command("report", cls=Command)
 @click.argument("tf_files", type=WORKSPACE)
 @click.option(
-    "--output", type=OUTPUT_FILE, help="HTML to write; report.html in the run if not given."
+    "--output", type=OUTPUT_FILE, help="HTML file to write; report.html in the run if not given."
 )
 def command(tf_files: Path, output: Path | None) -> None:
-    """Write a run's report anew: where the model is wrong, and what it looks at.
+    """Write the report of a run again: where the model is wrong, and what it looks at.
 
     TF_FILES is a workspace with a trained model, one of its runs, or a bundle.
 

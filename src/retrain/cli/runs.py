@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 @click.command("runs", cls=Command, asks=True)
 @click.argument("tf_files", type=WORKSPACE)
-@click.option("--use", metavar="RUN", help="Publish this run: guesses use it from now on.")
+@click.option("--use", metavar="RUN", help="Publish this run, so that guesses use it.")
 @click.option(
     "--prune",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Delete all but the newest N and what was interrupted, after asking; never the "
-    "published one.",
+    help="Delete all runs but the newest N, and interrupted ones, after asking; never the "
+    "published run.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
 @json_option
 def command(tf_files: Path, use: str | None, prune: int | None, yes: bool, as_json: bool) -> None:
     """List the runs of a workspace, newest first; the published one is marked with *.
@@ -46,7 +46,7 @@ def command(tf_files: Path, use: str | None, prune: int | None, yes: bool, as_js
         click.echo(json.dumps([_values(run) for run in found], indent=2, ensure_ascii=False))
         return
     if not found:
-        click.echo("No runs yet.", err=True)
+        click.echo("There are no runs yet.", err=True)
     for run in found:
         click.echo(_line(run))
 
@@ -61,7 +61,7 @@ def _prune(tf_files: Path, keep: int, yes: bool) -> None:
         click.echo(_line(run), err=True)
     what = f"{counted(len(old), 'run')}, {sum(run.size for run in old) / 1e6:.0f} MB"
     if not old:
-        click.echo("No run to delete.", err=True)
+        click.echo("There is no run to delete.", err=True)
     elif yes or _agreed(f"Delete {what}?"):
         runs.delete(tf_files, old, Terminal())
         click.echo(f"Deleted {what}.", err=True)
@@ -73,7 +73,9 @@ def _agreed(question: str) -> bool:
     except click.Abort:
         if interrupts.asked():
             raise
-        raise UsageError("Deleting needs an answer. Received: none. --yes gives it.") from None
+        raise UsageError(
+            "Deleting runs needs an answer. Received: none. --yes deletes without asking."
+        ) from None
 
 
 def _line(run: "ListedRun") -> str:

@@ -25,7 +25,7 @@ from retrain.cli.options import (
 @output_option("show-batch.png")
 @json_option
 def command(tf_files: Path, output: Path | None, as_json: bool, **settings: Any) -> None:
-    """Draw training pictures as guesses see them, and beside each its random views.
+    """Draw some training pictures as the network sees them, each beside random views of it.
 
     Example: retrain show-batch tf_files --augment strong --no-flip
     """

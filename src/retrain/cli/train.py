@@ -29,20 +29,35 @@ if TYPE_CHECKING:
 @click.command("train", cls=Command, network=True)
 @click.argument("tf_files", type=WORKSPACE)
 @picture_options
-@setting("--fine-tune", "fine_tune__when", "auto: unless the head leaves nothing to gain.")
-@setting("--epochs", "fine_tune__epochs", "Of fine-tuning, at most.", click.IntRange(min=1))
+@setting(
+    "--fine-tune",
+    "fine_tune__when",
+    "Whether to fine-tune the network; auto: unless nothing can be gained.",
+)
+@setting(
+    "--epochs",
+    "fine_tune__epochs",
+    "Highest number of epochs of fine-tuning.",
+    click.IntRange(min=1),
+)
 @setting(
     "--patience",
     "fine_tune__patience",
-    "Epochs without a better validation score before stopping.",
+    "Number of epochs without a better validation score after which fine-tuning stops.",
     click.IntRange(min=1),
 )
-@setting("--find-lr", "fine_tune__find_rate", "Let a sweep choose the learning rate, if cheap.")
-@setting("--best-by", "fine_tune__best_by", "The validation score that chooses the epoch.")
+@setting(
+    "--find-lr",
+    "fine_tune__find_rate",
+    "Let a short sweep choose the learning rate, if it is cheap.",
+)
+@setting("--best-by", "fine_tune__best_by", "Validation score that chooses the best epoch.")
 @tuning_options
 @augment_options
-@setting("--int8", "int8", "Export for fast guesses, too, if they agree.")
-@setting("--minutes", "minutes", "Time budget on a CPU; 0 for none.", click.FloatRange(min=0))
+@setting("--int8", "int8", "Also export a model for fast guesses, used if it agrees with float32.")
+@setting(
+    "--minutes", "minutes", "Time budget on a CPU in minutes; 0 for none.", click.FloatRange(min=0)
+)
 @click.option("--fresh", is_flag=True, help="Forget interrupted trainings and start over.")
 @json_option
 def command(tf_files: Path, fresh: bool, as_json: bool, **settings: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a person should do next, from what a model got wrong."""
+"""What a person should do next, told from what a model got wrong."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,19 +6,19 @@ from retrain.evaluate.verdicts import Verdict, most_confused
 from retrain.metrics import wilson_interval
 from retrain.progress import counted
 
-FEW_TO_LEARN = 20  # training pictures of a category
-RARE = 10  # a category is rare where another has this many times its pictures
-FEW_TO_JUDGE = 50  # held-back pictures of all categories together
-SURE = 0.9
-SHOWN = 3  # names in a sentence
+FEW_TO_LEARN = 20  # fewer training pictures of a category are too few
+RARE = 10  # a category is rare if another one has this many times its pictures
+FEW_TO_JUDGE = 50  # fewer held-back pictures, of all categories together, are too few
+SURE = 0.9  # the score from which a guess counts as sure
+SHOWN = 3  # most names in a sentence
 
 
 def advice(found: Sequence[Verdict], training: Mapping[str, int]) -> list[str]:
     """Return what to do next, a sentence each, the most useful first.
 
     Args:
-        found: verdicts on held-back pictures, the greatest loss first.
-        training: pictures to learn from, by category.
+        found: the verdicts on held-back pictures, the greatest loss first.
+        training: the number of training pictures, by category.
     """
     sentences = []
     sure = [v for v in found if not v.right and v.score >= SURE]
@@ -26,7 +26,7 @@ def advice(found: Sequence[Verdict], training: Mapping[str, int]) -> list[str]:
         names = ", ".join(v.name for v in sure[:SHOWN])
         more = f" and {len(sure) - SHOWN} more" if len(sure) > SHOWN else ""
         sentences.append(
-            f"The model is sure and wrong about {counted(len(sure), 'picture')}: look whether "
+            f"The model is sure but wrong about {counted(len(sure), 'picture')}: check whether "
             f"{'they lie' if len(sure) > 1 else 'it lies'} in the right folder ({names}{more})."
         )
     pair = most_confused(found)
@@ -43,16 +43,17 @@ def advice(found: Sequence[Verdict], training: Mapping[str, int]) -> list[str]:
         names = ", ".join(f"{name!r} ({count})" for count, name in few[:SHOWN])
         more = f" and {len(few) - SHOWN} more" if len(few) > SHOWN else ""
         sentences.append(
-            f"There are few pictures to learn {names}{more} from: add some, to {wanted} at least."
+            f"There are few training pictures of {names}{more}: add some, until there are at least "
+            f"{wanted} of each."
         )
     if found and len(found) < FEW_TO_JUDGE:
         low, high = wilson_interval(sum(v.right for v in found), len(found))
         sentences.append(
-            f"{counted(len(found), 'picture')} held back cannot tell much (the accuracy on new "
-            f"ones may be anywhere from {low:.2f} to {high:.2f}): more pictures, surer numbers."
+            f"{counted(len(found), 'held-back picture')} cannot tell much: the accuracy on new "
+            f"ones may be anywhere from {low:.2f} to {high:.2f}. Add pictures to know it better."
         )
     if found and not sentences:
         sentences.append(
-            "Nothing stands out. Try pictures from elsewhere: another camera, place or season."
+            "Nothing stands out. Try the model on pictures from another camera, place or season."
         )
     return sentences

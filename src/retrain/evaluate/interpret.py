@@ -1,4 +1,4 @@
-"""What a network looks at. tf-keras-vis lives here alone."""
+"""What a network looks at; the only file that imports tf-keras-vis."""
 
 import difflib
 from collections.abc import Callable, Sequence
@@ -25,22 +25,23 @@ _CAMS = {
     "layercam": Layercam,
     "scorecam": Scorecam,
 }
-BY_PIXEL = ("saliency", "guided", "guided-gradcam")  # not from a layer's feature maps
-_HAS_NO_SAY = {"linear", "sigmoid", "softmax"}  # of gates and outputs, which ReLUs do not make
+BY_PIXEL = ("saliency", "guided", "guided-gradcam")  # these need no feature maps of a layer
+_HAS_NO_SAY = {"linear", "sigmoid", "softmax"}  # of gates and outputs, where no ReLU could be
 
 
 class Interpreter:
     """Explains a classifier's logits, a batch of pictures at a time.
 
-    layer: whose output class activation maps are made of.
+    layer: the layer from whose output class activation maps are made.
     """
 
     def __init__(self, model: keras.Model, layer: str | None = None) -> None:
         """Copy a model so that gradients reach its pixels.
 
         Args:
-            model: flat, float32, from uint8 pixels to logits.
-            layer: with feature maps as output; None for the last one, the end of the last block.
+            model: a flat float32 model, from uint8 pixels to logits.
+            layer: the name of a layer whose output is feature maps; None for the last such layer,
+                the end of the last block.
 
         Raises:
             UsageError: there is no such layer.
@@ -60,8 +61,8 @@ class Interpreter:
                 "layercam" (Jiang et al. 2021), "scorecam" (Wang et al. 2020; a forward pass for
                 each of the layer's channels), "saliency" (Simonyan et al. 2014), or what `guided`
                 and `guided_gradcam` return, without its sign and colours.
-            pixels: uint8 [n, size, size, 3].
-            categories: index of the logit to explain, for each picture.
+            pixels: the pictures, uint8 [n, size, size, 3].
+            categories: the index of the logit to explain, for each picture.
 
         Raises:
             UsageError: the method does not work on this network.
@@ -92,7 +93,7 @@ class Interpreter:
         return _share(heat, np.max(heat, axis=(1, 2), keepdims=True))
 
     def gradients(self, pixels: Pixels, categories: Sequence[int]) -> NDArray[np.float32]:
-        """Return the gradient of each picture's logit by its pixels, [n, size, size, 3]."""
+        """Return the gradient of each picture's logit by its pixels, float32 [n, size, size, 3]."""
         return _gradients(self._model, pixels, categories)
 
     def guided(self, pixels: Pixels, categories: Sequence[int]) -> NDArray[np.float32]:
@@ -108,7 +109,7 @@ class Interpreter:
         return _gradients(self._guided, pixels, categories)
 
     def guided_gradcam(self, pixels: Pixels, categories: Sequence[int]) -> NDArray[np.float32]:
-        """Return guided gradients where Grad-CAM is hot, [n, size, size, 3].
+        """Return guided gradients where Grad-CAM is hot, float32 [n, size, size, 3].
 
         Raises:
             UsageError: as for `guided`.
@@ -117,26 +118,25 @@ class Interpreter:
         return self.guided(pixels, categories) * heat[..., np.newaxis]
 
     def refusal(self) -> str | None:
-        """Return why guided backpropagation does not work on this network; None if it does."""
+        """Return why guided backpropagation does not work on this network; None if it works."""
         others = {_activation_name(one) for one in self._model.layers} - {"relu"} - _HAS_NO_SAY
         if not others:
             return None
         return (
-            "Guided backpropagation needs a network whose only nonlinearity is ReLU: it keeps back "
-            f"what a ReLU would. Received: one with {', '.join(sorted(others))}. "
-            "Choose the method saliency instead."
+            "Guided backpropagation needs a network whose only nonlinearity is ReLU. Received: a "
+            f"network with {', '.join(sorted(others))}. Choose the method saliency instead."
         )
 
 
 def _share(heat: NDArray[np.floating], most: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Return heat [n, size, size] as shares of the most, 0..1; nothing stays nothing."""
+    """Return heat [n, size, size] as shares of the highest, 0..1; zero stays zero."""
     return np.asarray(np.clip(heat / np.where(most > 0, most, 1), 0, 1), np.float32)
 
 
 def _on_float_pixels(
     model: keras.Model, copy: Callable[[keras.layers.Layer], keras.layers.Layer]
 ) -> keras.Model:
-    """Return a copy of a model that takes float32 pixels 0..255; integers have no gradient."""
+    """Return a copy of a model for float32 pixels 0..255, because integers have no gradient."""
     pixels = keras.Input(model.input_shape[1:], dtype="float32", name="pixels")
     inputs = [pixels] if isinstance(model.input, list) else pixels
     clone = keras.models.clone_model(model, input_tensors=inputs, clone_function=copy)
@@ -158,7 +158,7 @@ def _guided_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
 
 
 def _guided_relu(cap: float | None) -> Callable[[Any], Any]:
-    """Return a ReLU that passes back positive gradients alone."""
+    """Return a ReLU that passes back only positive gradients."""
 
     def relu(x: Any) -> tuple[Any, Callable[[Any], Any]]:
         def back(gradient: Any) -> Any:
@@ -203,7 +203,7 @@ def _known(name: str, names: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, names, 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise UsageError(
-        f"The layer must be one with feature maps.{hint} Received: {name!r}. "
-        f"There are: {', '.join(names)}.",
+        f"The layer must be one that has feature maps. Received: {name!r}.{hint} "
+        f"Choose one of {', '.join(names)}.",
         setting="layer",
     )

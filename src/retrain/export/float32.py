@@ -15,8 +15,8 @@ from retrain.model.classifier import Classifier
 from retrain.progress import Reporter, counted, duration
 from retrain.run import Run
 
-SECONDS = 12.0  # of converting and reloading a small model, besides comparing pictures
-PASSES = 6  # of the network a picture, in all comparisons
+SECONDS = 12.0  # of converting and reloading a small model, without comparing pictures
+PASSES = 6  # passes of each picture through the network, in all comparisons together
 
 
 def write_float32(
@@ -27,21 +27,22 @@ def write_float32(
     *,
     seconds_per_picture: float,
 ) -> dict[str, Any]:
-    """Write Keras model, SavedModel and LiteRT, and compare them.
+    """Write the Keras model, the SavedModel and the LiteRT file, and compare them.
 
     Args:
         classifier: the trained model.
-        run: where the bundle's models go.
-        paths: pictures to compare on.
+        run: the run that the models are written to.
+        paths: the pictures to compare on.
         report: hears the estimate.
-        seconds_per_picture: of one forward pass, for the estimate.
+        seconds_per_picture: the time of one forward pass, for the estimate.
 
     Returns:
-        What `check_parity` found, as JSON values.
+        The findings of `check_parity`, as JSON values.
     """
     seconds = SECONDS + PASSES * seconds_per_picture * len(paths)
     report.say(
-        f"Exporting and comparing on {counted(len(paths), 'picture')}, about {duration(seconds)}."
+        f"Exporting the model, and comparing the exports with it on "
+        f"{counted(len(paths), 'picture')}, about {duration(seconds)}."
     )
     network, rules, categories = classifier.network, classifier.rules, classifier.categories
     network.save(run.keras)

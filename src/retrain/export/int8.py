@@ -1,9 +1,9 @@
 """The int8 backbone, and how its guesses are made to agree with the float32 model's.
 
-Weights and activations of the backbone are quantised (weights per channel), the head is not: it
-stays in float32, so that scores are not steps of 1/256. What quantisation does to each feature on
-average is taken back by one scale and offset a feature, which go into the head. A guess whose two
-best categories lie close together is made again in float32: the cascade of `infer/cascade.py`.
+Weights and activations of the backbone are quantised, weights per channel. The head stays in
+float32, so that scores do not come in steps of 1/256. What quantisation does to each feature on
+average is undone by a scale and an offset per feature, which go into the head. A guess whose two
+best categories lie close together is made again in float32, by the cascade of `infer/cascade.py`.
 """
 
 from collections.abc import Iterable
@@ -23,8 +23,8 @@ from retrain.metrics import margins
 Array = NDArray[np.float32]
 
 MISSES_ALLOWED = 0.005  # share of pictures on which cascade and float32 may differ
-SPEEDUP_WANTED = 1.3  # of the cascade over float32, second looks included
-NOISE_COVERED = 0.9  # share of pictures whose margin moved by less than the threshold
+SPEEDUP_WANTED = 1.3  # least speed of the cascade relative to float32, second looks included
+NOISE_COVERED = 0.9  # share of pictures whose margin moves by less than the threshold
 FOLDS = 5
 
 
@@ -34,10 +34,10 @@ def export_int8(
     """Write the quantised backbone: uint8 [n, size, size, 3] to `features` float32 [n, d].
 
     Args:
-        model: uint8 pixels to logits, float32.
-        rules: decide the input size.
-        samples: uint8 [size, size, 3] each, real pictures whose activations set the ranges.
-        path: to write to.
+        model: the float32 model, from uint8 pixels to logits.
+        rules: the pixel rules, which decide the input size.
+        samples: real pictures, uint8 [size, size, 3] each, whose activations set the ranges.
+        path: the file to write.
     """
     export_litert(model, feature_outputs(model), rules, path, samples)
 
@@ -48,10 +48,13 @@ def corrected_head(
     """Return a head for quantised features: least squares of exact ~ scale * quantised + offset.
 
     Args:
-        quantised: features of the int8 backbone, float32 [n, d].
-        exact: of the float32 backbone, on the same pictures.
-        kernel: of the head on exact features, float32 [d, k].
-        bias: float32 [k].
+        quantised: the features of n pictures by the int8 backbone, float32 [n, d].
+        exact: the features of the same pictures by the float32 backbone, float32 [n, d].
+        kernel: the kernel of the head on exact features, float32 [d, k].
+        bias: the bias of that head, float32 [k].
+
+    Returns:
+        The kernel, float32 [d, k], and the bias, float32 [k], for quantised features.
     """
     mean_quantised, mean_exact = quantised.mean(axis=0), exact.mean(axis=0)
     spread = quantised - mean_quantised
@@ -66,12 +69,12 @@ def corrected_head(
 def choose_threshold(quantised: Array, exact: Array) -> float:
     """Return the margin below which a guess of the quantised model wants a second look.
 
-    It is what quantisation does to margins, on nine pictures of ten: a lead beyond that is real.
-    Choosing it by the few guesses that differ instead would follow the oddest of them.
+    It is how far quantisation moves the margin of nine pictures in ten: a lead beyond that is real.
+    Choosing it by the few guesses that differ would follow the oddest of them.
 
     Args:
-        quantised: its logits, float32 [n, k].
-        exact: the float32 model's.
+        quantised: the logits of the quantised model, float32 [n, k].
+        exact: the logits of the float32 model on the same pictures, float32 [n, k].
     """
     pair = np.argsort(-quantised, axis=1)[:, :2]
     best, second = np.take_along_axis(exact, pair, axis=1).T
@@ -83,9 +86,12 @@ def choose_threshold(quantised: Array, exact: Array) -> float:
 class Agreement:
     """How a cascade compares with float32.
 
-    threshold: on margins of logits. second_looks: share of pictures below it.
-    disagreements: pictures on which the best category differs, found out of fold, that is, with
-        thresholds that were chosen on other pictures. upper_95: of their share.
+    pictures: the number of pictures compared.
+    threshold: the margin of logits below which there is a second look.
+    second_looks: the share of pictures with a smaller margin, 0..1.
+    disagreements: the number of pictures on which the best category differs, found by
+        cross-validation, that is, with thresholds that were chosen on other pictures.
+    upper_95: the upper 95 % bound of their share.
     """
 
     pictures: int
@@ -96,11 +102,11 @@ class Agreement:
 
 
 def measure_agreement(quantised: Array, exact: Array) -> Agreement:
-    """Choose the threshold on all pictures, and say honestly how well such a one does.
+    """Choose the threshold on all pictures, and measure by cross-validation how well it does.
 
     Args:
-        quantised: logits, float32 [n, k].
-        exact: the same of the float32 model.
+        quantised: the logits of the quantised model, float32 [n, k].
+        exact: the logits of the float32 model on the same pictures, float32 [n, k].
     """
     differ = quantised.argmax(axis=1) != exact.argmax(axis=1)
     close = margins(quantised)

@@ -19,17 +19,19 @@ def export_litert(
     path: Path,
     samples: Iterable[Pixels] | None = None,
 ) -> None:
-    """Write a LiteRT file, by way of a SavedModel, which keeps the names.
+    """Write a LiteRT file by way of a SavedModel, which keeps the names.
 
-    From constants the converter would need three times the memory, gigabytes for a ResNet50.
+    The variables are not frozen: from constants the converter would need more than twice the
+    memory, gigabytes for a ResNet50.
 
     Args:
-        model: whose variables `outputs` reads. One that is not saved answers NaN without an error.
+        model: the model whose variables `outputs` reads; all of them are saved, because a variable
+            that is not saved makes the file answer NaN without an error.
         outputs: `classifier_outputs` or `feature_outputs`, not frozen.
-        rules: decide the input size.
-        path: to write to.
-        samples: uint8 [size, size, 3] each, real pictures whose activations set the ranges of
-            int8, weights per channel; None for float32.
+        rules: the pixel rules, which decide the input size.
+        path: the file to write.
+        samples: real pictures, uint8 [size, size, 3] each, whose activations set the ranges of
+            int8; None for float32.
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".litert-") as folder:
         serve = tf.function(outputs, [pixel_spec(rules)])

@@ -1,4 +1,4 @@
-"""What a trained model answers, as TensorFlow functions; the exports are made from them."""
+"""What a trained model answers, as TensorFlow functions, from which all exports are made."""
 
 from collections.abc import Callable
 
@@ -21,8 +21,8 @@ def classifier_outputs(model: keras.Model, temperature: float) -> Outputs:
     """Return uint8 pixels -> {"probabilities", "features"}, temperature and softmax inside.
 
     Args:
-        model: float32, uint8 pixels to logits.
-        temperature: logits are divided by it.
+        model: the float32 model, from uint8 pixels to logits.
+        temperature: the number that logits are divided by.
     """
     inner = keras.Model(model.input, [model.output, model.get_layer(FEATURES).output])
 
@@ -40,7 +40,7 @@ def feature_outputs(model: keras.Model) -> Outputs:
 
 
 def freeze(outputs: Outputs, rules: PixelRules) -> Outputs:
-    """Return the same function with variables made constants; it loads and saves faster."""
+    """Return the same function with constants for variables, which loads and saves faster."""
     run = tf.function(outputs, [pixel_spec(rules)])
     names = sorted(run.get_concrete_function().structured_outputs)  # as TensorFlow flattens them
     constant = freeze_variables(run)

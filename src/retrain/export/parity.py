@@ -19,12 +19,12 @@ Array = NDArray[np.float32]
 RunPixels = Callable[[Pixels], Array]
 RunFiles = Callable[[Sequence[bytes]], Array]
 
-PICTURES = 64  # compared at least, if there are so many
+PICTURES = 64  # least number of pictures to compare, if there are so many
 PIXEL_TOLERANCE, PIXEL_MARGIN = 1e-3, 2e-3
-# TensorFlow's decoders and resampling differ from Pillow's by a level here and there.
+# TensorFlow's decoders and resampling differ from Pillow's by one level here and there.
 FILE_TOLERANCE, FILE_MARGIN = 1e-3, 0.1
 FILE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-LONGEST_SIDE = 1024  # of the re-encoded files
+LONGEST_SIDE = 1024  # pixels of the re-encoded files
 
 
 def check_parity(
@@ -37,14 +37,16 @@ def check_parity(
 
     Args:
         classifier: the Keras model that was exported.
-        paths: pictures to compare on; each is also re-encoded into one of FILE_FORMATS, in turn.
-        pixel_runs: name of an export -> uint8 [n, h, w, 3] to probabilities [n, k]. The largest
+        paths: the pictures to compare on; each is also re-encoded into one of FILE_FORMATS, in
+            turn.
+        pixel_runs: by the name of each export, a function from uint8 pixels [n, h, w, 3] to
+            probabilities [n, k]; the largest difference counts.
+        run_files: a function from the contents of files to probabilities [n, k]; the median
             difference counts.
-        run_files: files' contents to probabilities [n, k]. The median difference counts.
 
     Returns:
-        JSON values: per export `pictures`, `max_difference`, `median_difference`,
-        `disagreements`, `passed`; and `passed` for all.
+        JSON values: for each export `pictures`, `max_difference`, `median_difference`,
+        `disagreements` and `passed`; and `passed` for all together.
     """
     expected: list[Array] = []
     answers: dict[str, list[Array]] = {name: [] for name in pixel_runs}
@@ -67,17 +69,18 @@ def compare(
     tolerance: float,
     margin: float,
 ) -> dict[str, Any]:
-    """Compare probabilities, batches of [n, k].
+    """Compare probabilities, given as batches of [n, k].
 
     Args:
-        expected: of the Keras model.
-        answers: of an export.
-        judge: np.max or np.median of the pictures' largest differences.
-        tolerance: what `judge` may give at most.
-        margin: the best category must be the same wherever it leads by more than this.
+        expected: the answers of the Keras model.
+        answers: the answers of an export.
+        judge: np.max or np.median, applied to the largest difference of each picture.
+        tolerance: the largest value that `judge` may give.
+        margin: the lead beyond which the best category must be the same.
 
     Returns:
-        JSON values; differences are None where a value is not a number.
+        JSON values, as for one export of `check_parity`; a difference is None where it is not a
+        number.
     """
     truth, found = np.concatenate(expected), np.concatenate(answers)
     differences = np.abs(truth - found).max(axis=1)

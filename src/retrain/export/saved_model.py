@@ -1,4 +1,4 @@
-"""The SavedModel: picture files or pixels in, categories and scores out, nothing else needed.
+"""The SavedModel: picture files or pixels in, categories and scores out, and no other file needed.
 
 Signatures:
     serving_default: `image_bytes` string [n] -> `classes` string [n, k], `scores` float32 [n, k],
@@ -28,10 +28,10 @@ def export_saved_model(
     """Write the SavedModel.
 
     Args:
-        outputs: of `freeze`.
-        labels: categories in the order of the probabilities.
+        outputs: what the model answers, as returned by `freeze`.
+        labels: the categories in the order of the probabilities.
         rules: how a decoded picture becomes pixels.
-        folder: to write to.
+        folder: the folder to write.
     """
     names = tf.constant(list(labels))
 
@@ -58,7 +58,7 @@ def _only(run: Outputs, name: str) -> Outputs:
 
 
 def _pixels(content: tf.Tensor, rules: PixelRules) -> tf.Tensor:
-    """Decode one file's bytes; uint8 [size, size, 3]."""
+    """Return the pixels of one file, given its bytes; uint8 [size, size, 3]."""
     image = tf.cond(
         tf.strings.substr(content, 0, len(_JPEG_START)) == _JPEG_START,
         lambda: _decode_jpeg(content, 2 * rules.size),
@@ -68,7 +68,7 @@ def _pixels(content: tf.Tensor, rules: PixelRules) -> tf.Tensor:
 
 
 def _decode_jpeg(content: tf.Tensor, enough: int) -> tf.Tensor:
-    """Decode at the smallest DCT scale that keeps `enough` pixels a side, as Pillow's draft."""
+    """Decode at the smallest DCT scale that keeps `enough` pixels a side, as Pillow does."""
     shape = tf.io.extract_jpeg_shape(content)
     spare = tf.minimum(shape[0], shape[1]) // enough
     index = tf.reduce_sum(tf.cast(spare >= _DCT_SCALES[1:], tf.int32))
@@ -82,7 +82,7 @@ def _decode_jpeg(content: tf.Tensor, enough: int) -> tf.Tensor:
 
 
 def _on_white(image: tf.Tensor) -> tf.Tensor:
-    """Bring 1 to 4 channels to RGB, alpha laid on white; uint8 [h, w, 3]."""
+    """Turn 1 to 4 channels into RGB, with transparency laid on white; uint8 [h, w, 3]."""
     channels = tf.shape(image)[-1]
     has_alpha = (channels == 2) | (channels == 4)
     colours = tf.cast(image[..., : channels - tf.cast(has_alpha, tf.int32)], tf.float32)
@@ -133,9 +133,9 @@ def _resized(
 
 
 def _triangles(part: Range, length: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Return float64 [count, length]: what each source pixel gives to each of the result.
+    """Return what each source pixel gives to each pixel of the result, float64 [count, length].
 
-    Whole numbers; each row sums to about FIXED_POINT.
+    The values are whole numbers, and each row sums to about FIXED_POINT.
     """
     start, end = (tf.cast(bound, tf.float64) for bound in part)
     scale = (end - start) / tf.cast(count, tf.float64)

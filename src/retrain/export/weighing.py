@@ -1,4 +1,4 @@
-"""Weighs the int8 model against float32: whether guesses may use it, and what was measured."""
+"""Weighs the int8 model against float32, and decides whether guesses may use it."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -29,18 +29,18 @@ from retrain.run import Run
 
 Array = NDArray[np.float32]
 
-SAMPLES = 100  # pictures whose activations set the ranges of int8
-SECONDS_PER_SAMPLE = 0.1  # of the converter, on a small backbone
-TIMED_BATCHES = 5
+SAMPLES = 100  # number of pictures whose activations set the ranges of int8
+SECONDS_PER_SAMPLE = 0.1  # time that the converter takes, on a small backbone
+TIMED_BATCHES = 5  # number of batches whose time is taken
 BATCH = 16
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Pictures to weigh by.
+    """The pictures to weigh by.
 
-    paths: of the pictures.
-    features: the float32 model's features of them, [n, d]; None where they are not known.
+    paths: the picture files.
+    features: their features by the float32 model, [n, d]; None where they are not known.
     """
 
     paths: Sequence[Path]
@@ -68,18 +68,18 @@ def weigh_int8(
 
     Args:
         classifier: the trained model; its float32 exports are written already.
-        run: where the bundle's models lie.
-        sample: pictures to weigh by.
+        run: the run that holds the exports.
+        sample: the pictures to weigh by.
         report: hears the estimate and the verdict.
-        seconds_per_picture: of one forward pass in float32, for the estimate.
+        seconds_per_picture: the time of one forward pass in float32, for the estimate.
 
     Returns:
-        JSON values: `offered`, `reason`, and all that was measured.
+        JSON values: `offered`, `reason`, and everything that was measured.
     """
     looks = 0.5 if sample.features is not None else 1.5  # int8 alone, or float32 too
     seconds = SAMPLES * SECONDS_PER_SAMPLE + looks * seconds_per_picture * len(sample.paths)
     report.say(
-        f"int8: comparing with float32 on {counted(len(sample.paths), 'picture')}, "
+        f"int8: comparing it with float32 on {counted(len(sample.paths), 'picture')}, "
         f"about {duration(seconds)}."
     )
     rules = classifier.rules
@@ -119,23 +119,23 @@ def _measure(quantised: Quantised, litert: LiteRT, sample: Sample, rules: PixelR
 
 
 def _verdict(agreement: Agreement, times: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """Return JSON values: whether the cascade is offered, why, and all that was measured."""
+    """Return JSON values: whether the cascade is offered, why, and everything measured."""
     first = median(int8 for int8, _ in times)
     second = median(float32 for _, float32 in times)
     speedup = second / (first + agreement.second_looks * second)
     share = agreement.disagreements / agreement.pictures
     measured = (
         f"{agreement.disagreements} of {counted(agreement.pictures, 'picture')} guessed "
-        f"otherwise, {agreement.second_looks:.1%} looked at twice, {speedup:.1f} times as fast "
+        f"differently, {agreement.second_looks:.1%} looked at twice, {speedup:.1f} times as fast "
         "as float32"
     )
     if share > MISSES_ALLOWED:
-        reason = f"not used, float32 is: {measured}; at most {MISSES_ALLOWED:.1%} may differ"
+        reason = f"it is not used ({measured}): at most {MISSES_ALLOWED:.1%} may differ"
     elif speedup < SPEEDUP_WANTED:
-        reason = f"not used, float32 is: {measured}; {SPEEDUP_WANTED} times is wanted"
+        reason = f"it is not used ({measured}): it must be {SPEEDUP_WANTED} times as fast"
     else:
-        reason = f"used, with second looks in float32: {measured}"
-    offered = reason.startswith("used")
+        reason = f"it is used, with second looks in float32 ({measured})"
+    offered = share <= MISSES_ALLOWED and speedup >= SPEEDUP_WANTED
     return {"offered": offered, "reason": reason, **asdict(agreement), "speedup": speedup}
 
 

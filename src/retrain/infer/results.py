@@ -227,7 +227,9 @@ class Results:
             except sqlite3.OperationalError as error:
                 full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
                 reason = "The disk is full" if full else f"SQLite cannot write ({error})"
-                raise MachineError(f"{reason}: {self._folder}. Free it and start again.") from error
+                raise MachineError(
+                    f"{reason}: {self._folder}. Make room, and start again."
+                ) from error
 
 
 def _cells(row: Row) -> str:

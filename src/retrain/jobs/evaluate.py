@@ -36,7 +36,7 @@ class Evaluated:
 
     @property
     def accuracy(self) -> float:
-        """The share of pictures that were named rightly, 0..1."""
+        """The share of pictures that were named correctly, 0..1."""
         return self.scores.accuracy
 
     @property
@@ -54,7 +54,7 @@ class Evaluated:
 class Compared:
     """Two models on the same pictures.
 
-    only_first, only_second: verdicts of that model on pictures that it alone names rightly.
+    only_first, only_second: verdicts of that model on pictures that it alone names correctly.
     p_value: of McNemar's exact test.
     """
 

@@ -165,4 +165,6 @@ def _tell(folder: SortedFolder, result: Sorted, sorting: SortConfig, report: Rep
         report.warn(f"{counted(folder.edited, verb, verbs)}: {names}.")
     if result.done_before:
         known = "guessed" if sorting.dry_run else "sorted"
-        report.say(f"{counted(result.done_before, 'picture')} {known} before: left as is.")
+        verb = f"picture was {known} before and is left as it is"
+        verbs = f"pictures were {known} before and are left as they are"
+        report.say(f"{counted(result.done_before, verb, verbs)}.")

@@ -49,7 +49,7 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
     task = Task(network, opening.backbone, rules, parts, data.categories, config)
     tuning = Tuning(task, add_head(network, head.kernel, head.bias), weights)
     cost = tuning.sweep_cost(seconds_per_picture(forward, rules.size))
-    report.say(f"Sweep: about {duration(cost)}.")
+    report.say(f"Sweep: trying learning rates, about {duration(cost)}.")
     found = tuning.sweep(tuning.copy(), report)
     with machine_errors(path.parent), atomic_writer(path) as part:
         draw_sweep(found.rates, found.losses, found.suggestions(), part)

@@ -96,8 +96,8 @@ def read_training_data(
     if len(categories) < 2:
         found = f"only {categories[0]!r}" if categories else "none that can be read"
         raise DataError(
-            f"Two categories with pictures are needed to tell apart. Received: {found} in "
-            f"{workspace.data}."
+            f"A classifier needs at least two categories with pictures. Received: {found} in "
+            f"{workspace.data}. Add a folder of pictures for each further category."
         )
     pictures = [p for p in pictures if p.category in learnable]
     _report_twins(pictures, report)
@@ -132,6 +132,6 @@ def _report_counts(data: TrainingData, report: Reporter) -> None:
         total = sum(counts[category, side] for side in SIDES)
         if total < FEW_PICTURES:
             report.warn(
-                f"Category {category!r} has {counted(total, 'picture')}; "
-                f"below {FEW_PICTURES} do not expect much."
+                f"Category {category!r} has {counted(total, 'picture')}; with fewer than "
+                f"{FEW_PICTURES} a model is rarely reliable."
             )

@@ -1,4 +1,4 @@
-"""The backbones: one literal table, readable without TensorFlow."""
+"""The backbones, in one literal table that is readable without TensorFlow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +13,17 @@ Scaling = Literal["lite", "tf", "caffe", "torch", "inside"]
 class Backbone:
     """One network pretrained on ImageNet.
 
-    builder: name in `keras.applications`, or "lite0".."lite2" of `efficientnet_lite.py`.
-    size: default input size in pixels; min_size: the least that its strides allow.
+    name: the name by which people choose it.
+    builder: its name in `keras.applications`, or "lite0".."lite2" of `efficientnet_lite.py`.
+    size: the default input size in pixels.
     scaling: what its ImageNet weights expect of 0..255 pixels (see SCALINGS in `build.py`).
-    group_ends: layer-name prefixes; the last layer with such a prefix ends a layer group, and
+    group_ends: prefixes of layer names; the last layer with such a prefix ends a layer group, and
         what follows the last of them is the last group. Fine-tuning frees groups from the end.
-    weights_file: as Keras names it in its cache, or as the package holds it.
-    digest: "sha256:..." or "md5:..." of that file, where one is published.
-    package: the Python package that brings the file; None where Keras downloads it.
+    weights_file: the name of its weights file in Keras' cache, or in the package.
+    digest: "sha256:..." or "md5:..." of that file; None where none is published.
+    package: the Python package that holds the file; None where Keras downloads it.
+    min_size: the smallest input size in pixels that its strides allow.
+    arguments: further arguments of the builder.
     """
 
     name: str
@@ -178,10 +181,10 @@ NAMES = tuple(backbone.name for backbone in BACKBONES)
 
 
 def backbone_named(name: str) -> Backbone:
-    """Return the table's row.
+    """Return the row of the table that has a name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such backbone.
     """
     for backbone in BACKBONES:
         if backbone.name == name:
@@ -193,10 +196,10 @@ def backbone_named(name: str) -> Backbone:
 
 
 def input_size(backbone: Backbone, size: int | None) -> int:
-    """Return the wanted input size in pixels, or the backbone's own.
+    """Return the wanted input size in pixels, or the backbone's own if None is wanted.
 
     Raises:
-        UsageError: the network cannot take it.
+        UsageError: the network cannot take that size.
     """
     if size is None:
         return backbone.size

@@ -15,9 +15,9 @@ from retrain.model.backbones import Backbone, Scaling
 from retrain.model.checkpoint import read_checkpoint
 from retrain.model.weights import Weights
 
-# Scale and offset of RGB pixels 0..255, as the authors of the weights trained them. "caffe" is
-# BGR besides; "inside" networks bring their own first layer. Constants: keras.applications
-# (imagenet_utils.preprocess_input); "lite": the EfficientNet-Lite reference.
+# Scale and offset of RGB pixels 0..255, as the authors of the weights trained them. "caffe" is also
+# BGR; "inside" networks bring their own first layer. The constants are those of keras.applications
+# (imagenet_utils.preprocess_input), for "lite" those of the EfficientNet-Lite reference.
 _MEAN, _DEVIATION = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 SCALINGS: dict[Scaling, tuple[Any, Any]] = {
     "lite": (1 / 128, -127 / 128),
@@ -33,7 +33,7 @@ LOGITS = "logits"
 
 @contextlib.contextmanager
 def dtype_policy(name: str) -> Iterator[None]:
-    """Build layers under a Keras dtype policy such as "mixed_float16"."""
+    """Build layers under a Keras dtype policy, such as "mixed_float16"."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -46,15 +46,15 @@ def build_backbone(backbone: Backbone, size: int, weights: Weights) -> keras.Mod
     """Build a backbone with the weights that a training starts from.
 
     Args:
-        backbone: a row of the table.
-        size: input height and width in pixels.
-        weights: as `weights.obtain` returned them.
+        backbone: a row of the table of backbones.
+        size: the height and width of the input in pixels.
+        weights: the weights, as `weights.obtain` returns them.
 
     Returns:
         A flat model from uint8 [n, size, size, 3] RGB to bottleneck features, float32 [n, d].
 
     Raises:
-        WeightsError: the file does not fit the network.
+        WeightsError: the weights file does not fit the network.
     """
     pixels = keras.Input((size, size, 3), dtype="uint8", name="pixels")
     scale, offset = SCALINGS[backbone.scaling]
@@ -88,7 +88,7 @@ def _load(network: keras.Model, backbone: Backbone, weights: Weights) -> None:
     except Exception as error:  # h5py and Keras raise many kinds for a file that does not fit
         raise WeightsError(
             f"{weights.path} does not fit {backbone.name}, or is damaged: {first_line(error)}. "
-            "Delete the file, or name another.",
+            "Delete the file, or name another one.",
             setting="weights",
         ) from error
 
@@ -99,9 +99,9 @@ def add_head(
     """Put a linear head on a backbone's features.
 
     Args:
-        backbone: as `build_backbone` returns it; its layers are shared, not copied.
-        kernel: float32 [d, k].
-        bias: float32 [k].
+        backbone: a model of `build_backbone`; its layers are shared, not copied.
+        kernel: the kernel of the head, float32 [d, k].
+        bias: the bias of the head, float32 [k].
 
     Returns:
         A flat model from uint8 pixels to float32 logits [n, k].
@@ -113,18 +113,18 @@ def add_head(
 
 
 def shift_bias(model: keras.Model, by: NDArray[np.float32] | float) -> None:
-    """Add to a classifier's logits, float32 [k]."""
+    """Add a constant, float32 [k], to the logits of a classifier."""
     kernel, bias = model.get_layer(LOGITS).get_weights()
     model.get_layer(LOGITS).set_weights([kernel, bias + by])
 
 
 def feature_model(model: keras.Model) -> keras.Model:
-    """Return the model up to its features, float32 [n, d]; layers are shared."""
+    """Return the model up to its features, float32 [n, d]; its layers are shared, not copied."""
     return keras.Model(model.input, model.get_layer(FEATURES).output)
 
 
 def layer_groups(model: keras.Model, backbone: Backbone) -> list[list[keras.layers.Layer]]:
-    """Return the model's layers in groups, from the stem to the head, which is in the last."""
+    """Return the layers of a model in groups, from the stem to the head, which ends the last."""
     names = [layer.name for layer in model.layers]
     ends = [
         max(i for i, name in enumerate(names) if name.startswith(prefix)) + 1
@@ -135,10 +135,10 @@ def layer_groups(model: keras.Model, backbone: Backbone) -> list[list[keras.laye
 
 
 def free_last_groups(model: keras.Model, backbone: Backbone, count: int) -> None:
-    """Make the last `count` layer groups trainable, all other layers not.
+    """Make the last `count` layer groups trainable, and all other layers not.
 
-    BatchNorm stays frozen, so that it keeps ImageNet's statistics: updating them on a few hundred
-    pictures is the classic collapse of fine-tuning (keras#9214).
+    BatchNorm stays frozen, so that it keeps ImageNet's statistics. Updating them on a few hundred
+    pictures is the classic way in which fine-tuning collapses (keras#9214).
     """
     groups = layer_groups(model, backbone)
     for index, group in enumerate(groups):
@@ -150,7 +150,7 @@ def free_last_groups(model: keras.Model, backbone: Backbone, count: int) -> None
 def copy_under(policy: str, model: keras.Model, backbone: Backbone, size: int) -> keras.Model:
     """Rebuild a classifier under a dtype policy, with the same weights.
 
-    Training copies into mixed precision this way, export back to float32.
+    Training copies a model into mixed precision this way, and export copies it back to float32.
     """
     kernel, bias = model.get_layer(LOGITS).get_weights()
     with dtype_policy(policy):

@@ -51,7 +51,7 @@ def read_checkpoint(path: Path, sha256: str | None = None) -> dict[str, np.ndarr
 
     Args:
         path: the checkpoint, a state dict of float32 and int64 tensors.
-        sha256: hexadecimal digest that the file must have; None skips the check.
+        sha256: the hexadecimal digest that the file must have; None skips the check.
 
     Returns:
         C-contiguous, writable copies, float32 or int64, of the shapes that PyTorch gave them:

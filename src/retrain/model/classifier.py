@@ -1,4 +1,4 @@
-"""A trained network on the Keras side: the exports and the heat maps are made from it."""
+"""A trained network on the Keras side, from which exports and heat maps are made."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +19,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Classifier:
-    """A network with all that is needed to read its answers.
+    """A network with everything that is needed to read its answers.
 
     network: a flat float32 model from uint8 pixels [n, size, size, 3] to logits [n, k].
     rules: how pictures become its pixels.
@@ -34,14 +34,14 @@ class Classifier:
 
     @cached_property
     def forward(self) -> Forward:
-        """The compiled forward pass, uint8 pixels to logits; the weights must not change any more.
+        """The forward pass, uint8 pixels to logits, compiled at its first use.
 
-        It is compiled when it is first used.
+        From then on the weights must not change.
         """
         return Forward(self.network, constant=True)
 
     def at_temperature(self, temperature: float) -> "Classifier":
-        """Return the same network with another temperature; what was compiled is kept."""
+        """Return the same network at another temperature; what was compiled is kept."""
         other = replace(self, temperature=temperature)
         if "forward" in vars(self):
             vars(other)["forward"] = self.forward
@@ -49,12 +49,12 @@ class Classifier:
 
     @property
     def head(self) -> tuple[Array, Array]:
-        """Kernel [d, k] and bias [k] of the last layer, which gives logits."""
+        """The kernel [d, k] and the bias [k] of the last layer, which gives the logits."""
         kernel, bias = self.network.get_layer(LOGITS).get_weights()
         return kernel, bias
 
     def probabilities(self, pixels: Pixels) -> Array:
-        """Return calibrated probabilities, float32 [n, k], for uint8 [n, size, size, 3]."""
+        """Return calibrated probabilities, float32 [n, k], of pixels, uint8 [n, size, size, 3]."""
         return softmax(self.forward(pixels), self.temperature)
 
 

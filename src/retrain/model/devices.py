@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from retrain.config import Precision
 
-TENSOR_CORES = (7, 0)  # NVIDIA compute capability from which float16 is faster
+TENSOR_CORES = (7, 0)  # the NVIDIA compute capability from which float16 is faster
 
 
 def gpus() -> list[Any]:
@@ -17,7 +17,7 @@ def gpus() -> list[Any]:
 def dtype_policy_name(precision: Precision) -> str:
     """Return the Keras dtype policy for a precision; "auto" asks the hardware.
 
-    On a CPU "auto" is float32: bfloat16 gains only with avx512_bf16 or AMX, and not always there.
+    On a CPU "auto" is float32: bfloat16 is faster only with avx512_bf16 or AMX, and not always.
     """
     if precision != "auto":
         return precision

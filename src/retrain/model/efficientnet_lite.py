@@ -23,7 +23,14 @@ _Tensor: TypeAlias = keras.KerasTensor
 
 
 class _Stage(NamedTuple):
-    """Equal blocks, of which the first has the stride. out: channels before scaling."""
+    """A row of equal blocks.
+
+    kernel: the size of the depthwise kernel.
+    stride: the stride of the first block.
+    expansion: the factor by which a block widens its channels.
+    out: the number of channels that come out, before scaling.
+    repeats: the number of blocks, before scaling.
+    """
 
     kernel: int
     stride: int
@@ -78,10 +85,11 @@ def build(variant: Variant, scaled: keras.KerasTensor, top: bool = False) -> ker
     """Return the network on top of `scaled`, flat: its layers are the model's own layers.
 
     Args:
-        variant: decides width and depth; made for 224, 240 and 260 pixels a side, in this order.
-        scaled: float [n, height, width, 3], RGB, (pixel - 127) / 128 with pixels of 0..255,
-            computed from one `keras.Input`.
-        top: end with the 1000 classes of ImageNet instead of the features.
+        variant: the variant, which decides width and depth; "lite0", "lite1" and "lite2" were made
+            for 224, 240 and 260 pixels a side.
+        scaled: the input, float [n, height, width, 3], RGB, (pixel - 127) / 128 with pixels of
+            0..255, computed from one `keras.Input`.
+        top: whether it ends with the 1000 classes of ImageNet instead of the features.
 
     Returns:
         A model with random weights from that input to bottleneck features [n, 1280], the means of
@@ -143,9 +151,9 @@ def load(model: keras.Model, checkpoint: Mapping[str, np.ndarray]) -> None:
     """Assign every weight of a model of `build` from a PyTorch state dict, or none at all.
 
     Args:
-        model: of the same variant as the checkpoint.
-        checkpoint: arrays by name as `read_checkpoint` returns them. The `num_batches_tracked`
-            are ignored, and so is the classifier `_fc` where the model has no top.
+        model: a model of `build`, of the same variant as the checkpoint.
+        checkpoint: the arrays by name, as `read_checkpoint` returns them. `num_batches_tracked` is
+            ignored, and so is the classifier `_fc` where the model has no top.
 
     Raises:
         WeightsError: a tensor is missing, has another shape, or belongs to no layer.
@@ -181,7 +189,7 @@ def _fitting_tensor(
 ) -> np.ndarray:
     """Return the tensor in Keras' order of axes; raise if it is not there or does not fit."""
     if name not in checkpoint:
-        raise WeightsError(f"Weights must hold a tensor {name!r} for layer {layer!r}.")
+        raise WeightsError(f"Weights must hold a tensor {name!r} for layer {layer!r}; they do not.")
     value = checkpoint[name]
     if value.ndim == 4:  # [out, in, y, x], or [c, 1, y, x] which Keras wants as [y, x, c, 1]
         value = value.transpose((2, 3, 0, 1) if layer.endswith("depthwise_conv") else (2, 3, 1, 0))
@@ -197,4 +205,7 @@ def _refuse_leftovers(checkpoint: Mapping[str, np.ndarray], used: set[str]) -> N
     ignored = r".*\.num_batches_tracked" + ("" if "_fc.weight" in used else r"|_fc\..*")
     left = [name for name in checkpoint if name not in used and not re.fullmatch(ignored, name)]
     if left:
-        raise WeightsError(f"Weights hold {len(left)} tensors of no layer here, as {left[0]!r}.")
+        raise WeightsError(
+            "Weights must hold the tensors of this network and no others. Received: "
+            f"{len(left)} of no layer here, such as {left[0]!r}."
+        )

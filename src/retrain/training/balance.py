@@ -5,21 +5,21 @@ from numpy.typing import NDArray
 
 from retrain.config import Balance
 
-UNEQUAL = 3  # the largest category has more than so many times the pictures of the smallest
+UNEQUAL = 3  # times the pictures of the smallest category; with more, sizes count as unequal
 
 
 def category_weights(
     labels: NDArray[np.integer], categories: int, when: Balance
 ) -> NDArray[np.float64] | None:
-    """Return what a picture of each category weighs, float [k], with a mean of 1 over pictures.
+    """Return how much a picture of each category counts, with a mean of 1 over all pictures.
 
     Args:
-        labels: int [n], of the training pictures.
-        categories: k.
-        when: "auto" where the sizes are unequal.
+        labels: int [n], the categories of the training pictures.
+        categories: k, the number of categories.
+        when: whether there are weights; "auto" if the sizes of categories are unequal.
 
     Returns:
-        None where all weigh the same.
+        float [k]; None if all pictures count the same.
     """
     counts = np.bincount(labels, minlength=categories)
     unequal = counts.max() > UNEQUAL * counts[counts > 0].min()
@@ -32,7 +32,7 @@ def category_weights(
 def prior_shift(weights: NDArray[np.float64] | None) -> NDArray[np.float32] | float:
     """Return what weights add to logits, float32 [k]; 0 without weights.
 
-    A weight changes how often a category seems to come, and a softmax answers with the logarithm
-    of that. Taken off again, scores are those of categories as frequent as they are.
+    A weight changes how frequent a category seems to be, and logits follow the logarithm of that.
+    Once it is taken off again, scores are those of categories as frequent as they are.
     """
     return 0.0 if weights is None else np.log(weights).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What an interrupted fine-tuning goes on from: written after each epoch, each file atomically."""
+"""What an interrupted fine-tuning goes on from; written after each epoch, each file atomically."""
 
 import json
 import os
@@ -20,11 +20,17 @@ UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.
 
 @dataclass(frozen=True)
 class EpochRow:
-    """One line of history.csv. For the head an epoch is one penalty, without a learning rate.
+    """One line of history.csv: an epoch of fine-tuning, or one penalty of the head.
 
-    penalty: of the head. train_loss: for fine-tuning, of smoothed targets on random views.
-    valid_loss: at the temperature that suits it. learning_rate: of the head, highest in the epoch.
-    seconds: wall time, validation included.
+    stage: "head" or "fine_tune".
+    epoch: the number of the epoch, or of the penalty, from 1.
+    penalty: the penalty of the head; None for fine-tuning.
+    train_loss: the training loss; for fine-tuning on random views, against smoothed targets.
+    valid_loss: the validation loss at the temperature that suits it.
+    error_rate: the share of validation pictures that are named wrongly, 0..1.
+    macro_f1: macro-F1 on validation pictures, 0..1.
+    learning_rate: the highest learning rate of the head in this epoch; None for the head stage.
+    seconds: the wall time, validation included.
     """
 
     stage: str
@@ -40,9 +46,10 @@ class EpochRow:
 
 @dataclass(frozen=True)
 class Plan:
-    """What was settled before the first epoch: a training that goes on keeps to it.
+    """What was settled before the first epoch; a training that goes on keeps to it.
 
-    epochs: at most. learning_rates: peaks of the first free layer group and of the head.
+    epochs: the highest number of epochs.
+    learning_rates: the peaks of the first free layer group and of the head.
     """
 
     epochs: int
@@ -51,9 +58,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a fine-tuning stands. best_epoch: 0 before the first was finished.
+    """Where a fine-tuning stands.
 
-    stopped: why no further epoch may begin, if so.
+    plan: what was settled before the first epoch.
+    history: one row for each finished epoch.
+    best_epoch: the number of the best epoch; 0 before the first one is finished.
+    best_score: the score of that epoch; less is better.
+    stopped: why no further epoch may begin; None if one may.
     """
 
     plan: Plan
@@ -64,16 +75,16 @@ class Progress:
 
     @property
     def epoch(self) -> int:
-        """The last one that was finished."""
+        """The number of the last finished epoch; 0 before the first."""
         return len(self.history)
 
 
 class Checkpoints:
     """The checkpoints of one run.
 
-    `state.npz` holds model, optimiser (its step is the position in the schedule) and the state of
-    Keras' random layers after the last epoch; `best.npz` the model of the best one. Shuffling and
-    views need no state: they follow from (seed, epoch, picture).
+    `state.npz` holds the model, the optimiser (whose step is the position in the schedule) and the
+    state of Keras' random layers after the last epoch. `best.npz` holds the best epoch's model.
+    Shuffling and views need no state, since they follow from (seed, epoch, picture).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -82,7 +93,7 @@ class Checkpoints:
     def save(
         self, progress: Progress, model: keras.Model, optimizer: keras.optimizers.Optimizer
     ) -> None:
-        """Write the state after an epoch, and the model too if this epoch is the best."""
+        """Write the state after an epoch, and also the model if this epoch is the best."""
         weights = _values("model", model.variables)
         if progress.best_epoch == progress.epoch > 0 and not progress.stopped:
             _write(self.best, weights)
@@ -90,10 +101,10 @@ class Checkpoints:
         _write(self.state, weights | _values("optimizer", optimizer.variables) | told)
 
     def load(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Progress | None:
-        """Put model and optimiser back to where they were; None if there is no checkpoint.
+        """Put model and optimiser back to where they were; return None without a checkpoint.
 
         Raises:
-            MachineError: it is damaged.
+            MachineError: the checkpoint is damaged.
         """
         progress = self.progress()
         if progress is not None:
@@ -101,7 +112,7 @@ class Checkpoints:
         return progress
 
     def progress(self) -> Progress | None:
-        """Return where the training stood; None if it was not yet planned, or nobody can tell."""
+        """Return where the training stood; None if it was not yet planned or cannot be read."""
         try:
             with np.load(self.state) as values:
                 told = json.loads(str(values["progress"]))

@@ -25,9 +25,9 @@ COLUMNS = ("epoch", "train loss", "valid loss", "error rate", "macro-F1", "learn
 class Learner:
     """What learns.
 
-    model: uint8 pixels to logits.
-    optimizer: of the model's trainable variables.
-    step: one step of this optimizer on this model; returns the loss.
+    model: the model, from uint8 pixels to logits.
+    optimizer: the optimiser of the model's trainable variables.
+    step: one training step of this optimiser on this model; it returns the loss.
     """
 
     model: keras.Model
@@ -65,7 +65,13 @@ class Course:
 
 @dataclass(frozen=True)
 class Fitted:
-    """The outcome of a fit. best: its epoch, None if none came to its end."""
+    """The outcome of a fit.
+
+    best: the row of the best epoch; None if no epoch came to its end.
+    plan: the plan that it followed.
+    history: one row for each epoch.
+    stopped: why it ended before its plan did; None if it did not.
+    """
 
     best: EpochRow | None
     plan: Plan

@@ -11,7 +11,12 @@ from retrain.data.records import Picture
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pictures of one side with their features float32 [n, d] and label indices [n]."""
+    """The pictures of one side.
+
+    pictures: n pictures.
+    features: float32 [n, d], the features of these pictures.
+    labels: int [n], the index of each picture's category.
+    """
 
     pictures: Sequence[Picture]
     features: NDArray[np.float32]

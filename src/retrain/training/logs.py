@@ -15,22 +15,22 @@ from retrain.metrics import confusion_matrix
 from retrain.plots import draw_confusion
 from retrain.training.checkpoints import EpochRow
 
-MOST_CATEGORIES = 100  # that a drawn confusion matrix can show
-SAMPLE = 16  # pictures of the first batch that are shown
+MOST_CATEGORIES = 100  # a drawn confusion matrix cannot show more
+SAMPLE = 16  # number of pictures of the first batch that are shown
 
 
 class TensorBoard:
-    """Writes a folder for each stage below `folder`."""
+    """Writes the logs of each stage to a folder of its own."""
 
     def __init__(
         self, folder: Path, categories: Sequence[str], labels: NDArray[np.integer]
     ) -> None:
-        """Open.
+        """Prepare; files are made when a stage first logs.
 
         Args:
-            folder: of the logs.
-            categories: in the order of the outputs.
-            labels: int [n], the true categories of the validation data.
+            folder: the folder of all logs.
+            categories: the names of the categories, in the order of the outputs.
+            labels: int [n], the true categories of the validation pictures.
         """
         self._folder, self._categories, self._labels = folder, categories, labels
         self._writers: dict[str, Any] = {}
@@ -41,7 +41,7 @@ class TensorBoard:
         return self._writers[stage]
 
     def batch(self, step: int, loss: float, learning_rate: float, pixels: Pixels) -> None:
-        """Log a training step (from 1) of fine-tuning; the pictures of the first one, too."""
+        """Log a training step of fine-tuning (from 1), and the pictures of the first one."""
         with self._writer("fine_tune").as_default(step):
             tf.summary.scalar("batch/loss", loss)
             tf.summary.scalar("batch/learning_rate", learning_rate)
@@ -49,7 +49,7 @@ class TensorBoard:
                 tf.summary.image("batch", pixels, max_outputs=SAMPLE)
 
     def epoch(self, row: EpochRow, scores: NDArray[np.float32] | None = None) -> None:
-        """Log an epoch (of the head: a penalty) and its scores [n, k] on validation data."""
+        """Log an epoch (for the head: a penalty) and its scores [n, k] on validation pictures."""
         with self._writer(row.stage).as_default(row.epoch):
             for name, value in asdict(row).items():
                 if isinstance(value, float) and np.isfinite(value):

@@ -16,24 +16,24 @@ from retrain.progress import Reporter
 from retrain.training.optim import Step
 
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 100
-DIVERGED = 4.0  # times the lowest smoothed loss
-SMOOTHING = 0.9  # share of the running mean that stays, step by step
-LEAST_POINTS = 10  # that a suggestion can be read from
+DIVERGED = 4.0  # times the lowest smoothed loss; above that the sweep ends
+SMOOTHING = 0.9  # share of the running mean that each step keeps
+LEAST_POINTS = 10  # fewer give no suggestion
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Learning rates that were tried, rising, and the smoothed loss at each."""
+    """The learning rates that were tried, rising, and the smoothed loss at each."""
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
 
     def suggestions(self) -> dict[str, float]:
-        """Return learning rates to train with, the one to prefer first.
+        """Return learning rates to train with by the name of their rule, the best one first.
 
-        valley: the middle of the longest stretch in which the loss falls. steep: where it falls
-        fastest. minimum/10: a tenth of the rate of the lowest loss. Empty if the loss diverged at
-        once or never fell.
+        "valley" is the middle of the longest stretch in which the loss falls, "steep" is where it
+        falls fastest, and "minimum/10" is a tenth of the rate with the lowest loss. There are none
+        if the loss diverged at once or never fell.
         """
         start = len(self.losses) // 10  # the first running means are of few batches
         rates, losses = self.rates[start:], self.losses[start:]
@@ -65,12 +65,12 @@ def sweep(
     """Train at rising rates until the loss diverges; leave model and optimiser as they were.
 
     Args:
-        model: uint8 pixels to logits.
-        optimizer: built, with `rising_rate(steps)` as its learning rate.
-        step: one step of this optimiser on this model.
-        batches: at least `steps` of them.
+        model: the model, from uint8 pixels to logits.
+        optimizer: a built optimiser that has `rising_rate(steps)` as its learning rate.
+        step: one training step of this optimiser on this model.
+        batches: at least `steps` batches.
         report: shows the progress.
-        steps: at most.
+        steps: the highest number of steps.
     """
     variables = [*model.variables, *optimizer.variables]
     before = [keras.ops.convert_to_numpy(variable) for variable in variables]

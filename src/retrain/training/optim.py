@@ -14,7 +14,7 @@ from retrain.model.backbones import Backbone
 from retrain.model.build import layer_groups
 from retrain.training.schedules import group_rates, momentum, rate_share
 
-BETA_2, EPSILON = 0.99, 1e-5  # fastai's, for trainings of few steps
+BETA_2, EPSILON = 0.99, 1e-5  # fastai's values, for trainings of few steps
 NOT_DECAYED = ("bias", "gamma", "beta")
 
 Step = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -22,14 +22,18 @@ Step = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 @keras.saving.register_keras_serializable("retrain")
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """The learning rate of one cycle. peak: its highest value. steps: of the whole training."""
+    """The learning rate of one cycle.
+
+    peak: the highest learning rate.
+    steps: the number of steps of the whole training.
+    """
 
     def __init__(self, peak: float, steps: int) -> None:
         self.peak, self.steps = peak, steps
         self._rates = _table(lambda step: peak * rate_share(step, steps), steps)
 
     def __call__(self, step: Any) -> Any:
-        """Return the rate at a step; what comes after the last is as the last."""
+        """Return the rate at a step; steps after the last one have the last rate."""
         return _at(self._rates, step)
 
     def get_config(self) -> dict[str, Any]:
@@ -41,7 +45,7 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 class OneCycleAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
     """AdamW (Loshchilov & Hutter 2019) over one cycle, with a learning rate for each layer.
 
-    Keras' own knows one rate for all variables, and so one decay, and a momentum that stays.
+    Keras' own AdamW knows one rate for all variables, hence one decay, and a constant momentum.
     """
 
     def __init__(
@@ -51,14 +55,14 @@ class OneCycleAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         weight_decay: float,
         **others: Any,
     ) -> None:
-        """Prepare; the optimiser is built for its variables by `build`.
+        """Prepare the optimiser; `build` fits it to its variables.
 
         Args:
-            rates: peak rate by layer name, of all layers that train.
-            steps: of the whole training.
-            weight_decay: share of a weight that a step takes away, times the layer's rate;
-                biases and BatchNorm keep all.
-            others: as for `keras.optimizers.Optimizer`.
+            rates: the peak rate of each layer that trains, by the layer's name.
+            steps: the number of steps of the whole training.
+            weight_decay: the share of a weight that a step takes away, times the layer's rate;
+                biases and BatchNorm are not decayed.
+            others: further arguments of `keras.optimizers.Optimizer`.
         """
         others.setdefault("learning_rate", OneCycle(max(rates.values()), steps))
         others |= {"beta_2": BETA_2, "epsilon": EPSILON}
@@ -69,7 +73,7 @@ class OneCycleAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         self._decays: list[float] = []
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        """Make the moments of these variables, and look up their rates.
+        """Make the moments of these variables, and look up the variables' rates.
 
         Raises:
             KeyError: a layer has no rate.
@@ -80,7 +84,7 @@ class OneCycleAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         self._decays = [0.0 if v.name in NOT_DECAYED else self.weight_decay for v in variables]
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Move one variable, against its gradient and towards zero."""
+        """Move one variable against its gradient, and towards zero."""
         index = self._get_variable_index(variable)
         first, second = self._momentums[index], self._velocities[index]
         kind = variable.dtype
@@ -96,7 +100,7 @@ class OneCycleAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         self.assign_sub(variable, rate * (mean / (deviation + self.epsilon) + towards_zero))
 
     def _apply_weight_decay(self, variables: Any) -> None:
-        """Leave it to `update_step`: Keras would decay all layers at one rate."""
+        """Do nothing, since `update_step` decays: Keras would decay all layers at one rate."""
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments, for Keras to save."""
@@ -128,12 +132,12 @@ def make_optimizer(
     scaled there (Micikevicius et al. 2018).
 
     Args:
-        config: groups, decay, clipping.
-        learning_rates: peaks of the first free group and of the head, geometric in between.
-        model: uint8 pixels to logits.
-        backbone: its row of the table.
-        steps: of the whole training.
-        schedule: of the head's learning rate; the default is one cycle.
+        config: the settings of layer groups, weight decay and clipping.
+        learning_rates: the peaks of the first free group and of the head, geometric in between.
+        model: the model to train, from uint8 pixels to logits.
+        backbone: the backbone's row of the table.
+        steps: the number of steps of the whole training.
+        schedule: the schedule of the head's learning rate; one cycle if None.
     """
     groups = layer_groups(model, backbone)[-config.groups :]
     peaks = group_rates(*learning_rates, len(groups))
@@ -158,13 +162,15 @@ def make_step(
 ) -> Step:
     """Return one training step: (uint8 pixels [n, s, s, 3], float32 targets [n, k]) -> mean loss.
 
-    Compiled once for batches of any size; `train_on_batch` would compile anew for the last one.
+    It is compiled once for batches of any size; `train_on_batch` would compile again for the last,
+    smaller one.
 
     Args:
-        model: uint8 pixels to logits.
-        optimizer: for its trainable variables.
-        smoothing: share of each target that is spread over all categories (Szegedy et al. 2016).
-        weights: of a picture by its category, float [k]; a blended one weighs as its parts do.
+        model: the model to train, from uint8 pixels to logits.
+        optimizer: the optimiser of the model's trainable variables.
+        smoothing: the share of each target that all categories divide (Szegedy et al. 2016).
+        weights: how much a picture counts, by its category, float [k]; a blended picture counts as
+            its parts do. None if all count the same.
     """
     if model.dtype_policy.name == "mixed_float16" and not isinstance(
         optimizer, keras.optimizers.LossScaleOptimizer

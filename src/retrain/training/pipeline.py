@@ -1,4 +1,4 @@
-"""The sampler of fine-tuning: which pictures a step is shown, in which order, and how varied."""
+"""The sampler of fine-tuning: which pictures a step is shown, in which order, as which views."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -34,13 +34,13 @@ class RandomViews:
 
     Order and views depend on (seed, epoch, picture) alone, never on what was drawn before.
 
-    pictures: all of an epoch.
+    pictures: the n pictures of an epoch.
     labels: int [n], the index of each picture's category.
     categories: k, the number of categories.
     rules: how pictures become pixels.
     batch: the number of pictures in a batch; the last batch may be smaller.
-    augment: how far views vary.
-    seed: of the training.
+    augment: how much the views vary.
+    seed: the seed of the training.
     """
 
     pictures: Sequence[Picture]

@@ -1,4 +1,4 @@
-"""The whole recipe: the head, then fine-tuning from it; the better is kept, and calibrated."""
+"""The whole recipe: the head, then fine-tuning from it; the better one is kept and calibrated."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,13 +31,13 @@ from retrain.training.stages import Budget, Task, Tuning, fine_tune, train_head
 class Learned:
     """The model that won.
 
-    classifier: the model, float32, with its temperature.
-    stage: "head" or "fine_tune".
+    classifier: the model in float32, with its temperature.
+    stage: the stage that made it, "head" or "fine_tune".
     policy: the Keras dtype policy that it was trained under.
-    logits: float32 [n, k] of validation and test pictures, before calibration.
+    logits: its logits on validation and test pictures before calibration, float32 [n, k].
     calibration: how the temperature was found.
-    history: a row for each penalty and each epoch.
-    plan: of fine-tuning; None if there was none.
+    history: one row for each penalty of the head and for each epoch of fine-tuning.
+    plan: the plan of fine-tuning; None if there was none.
     """
 
     classifier: Classifier
@@ -57,7 +57,7 @@ def learn(
     Args:
         task: what is to be learned.
         budget: what fine-tuning may cost.
-        checkpoints: of the run; an interrupted fine-tuning goes on from them.
+        checkpoints: the checkpoints of the run, from which an interrupted fine-tuning goes on.
         report: hears what happens.
         log: hears of each step and epoch.
     """
@@ -81,7 +81,7 @@ def learn(
     model, fitted = tuned
     history = (*history, *fitted.history)
     if fitted.best is None:
-        report.say("Kept: the head alone; fine-tuning finished no epoch.")
+        report.say("Kept: the head alone, because fine-tuning finished no epoch.")
         return _kept_head(task, start, head, history, fitted.plan)
     # The contest: both as they would be published.
     contestant = _calibrated(_exportable(model, tuning), task, history, fitted.plan)
@@ -100,7 +100,7 @@ def _exportable(model: keras.Model, tuning: Tuning) -> keras.Model:
 
 
 def _calibrated(model: keras.Model, task: Task, history: Sequence[EpochRow], plan: Plan) -> Learned:
-    """Let a fine-tuned model judge the pictures held back, and fit its temperature to them."""
+    """Let a fine-tuned model answer the held-back pictures, and fit its temperature to them."""
     raw = Classifier(model, task.rules, task.categories)
     logits: dict[Side, NDArray[np.float32]] = {
         side: predict_logits(raw.forward, [p.path for p in task.parts[side].pictures], task.rules)
@@ -123,14 +123,14 @@ def _wins(tuned: Learned, head: Head, valid: Labelled, report: Reporter) -> bool
     """Tell whether a fine-tuned model beats the head on validation pictures, and say so."""
     new = losses(tuned.logits["validation"], valid.labels, tuned.calibration.temperature)
     old = losses(head.logits(valid.features), valid.labels, head.calibration.temperature)
-    both = f"validation loss {new.mean():.4f} against the head's {old.mean():.4f}"
+    both = f"its validation loss is {new.mean():.4f}, and the head's is {old.mean():.4f}"
     better = is_better(new, old)
     if better:
-        report.say(f"Kept: the fine-tuned model, {both}.")
+        report.say(f"Kept: the fine-tuned model; {both}.")
     else:
         report.say(
-            f"Kept: the head alone; fine-tuning's {both}, no gain beyond what chance does on "
-            f"{counted(len(valid.labels), 'picture')}."
+            "Kept: the head alone. The fine-tuned model shows no gain beyond chance on "
+            f"{counted(len(valid.labels), 'picture')}: {both}."
         )
     return better
 
@@ -139,9 +139,9 @@ def is_better(new: NDArray[np.floating], old: NDArray[np.floating]) -> bool:
     """Tell whether losses [n] are lower than others of the same pictures, beyond chance.
 
     The mean gain must exceed its standard error: the simpler model stays unless there is a reason
-    (the one-standard-error rule, Breiman et al. 1984). Both models come calibrated as they would be
-    published: a few pictures for validation calibrate a fine-tuned model less well than all those
-    that a head is cross-fitted on, and that counts.
+    (the one-standard-error rule, Breiman et al. 1984). Both models are calibrated as they would be
+    published. A few validation pictures calibrate a fine-tuned model less well than
+    cross-validation on all training pictures calibrates the head, and that counts.
     """
     gains = old - new
     error = gains.std(ddof=1) / math.sqrt(len(gains)) if len(gains) > 1 else math.inf
@@ -176,6 +176,6 @@ def _tell_weights(
     least, most = int(counts.argmin()), int(counts.argmax())
     report.say(
         f"Balance: {categories[most]!r} has {counted(int(counts[most]), 'picture')} to learn from, "
-        f"{categories[least]!r} {counts[least]}; each counts {weights[most]:.2g} and "
-        f"{weights[least]:.2g} times."
+        f"each of which counts {weights[most]:.2g} times; {categories[least]!r} has "
+        f"{counts[least]}, each of which counts {weights[least]:.2g} times."
     )

@@ -7,17 +7,17 @@ to nearly nothing; momentum does the opposite, from .95 to .85 and back.
 
 import math
 
-RISE = 0.25  # share of the steps
-START, END = 1 / 25, 1e-5  # of the peak
-MOMENTA = (0.95, 0.85)
+RISE = 0.25  # share of the steps in which the rate rises
+START, END = 1 / 25, 1e-5  # first and last rate, as shares of the peak
+MOMENTA = (0.95, 0.85)  # at the lowest and at the highest rate
 
 
 def rate_share(step: int, steps: int) -> float:
     """Return the learning rate at a step as a share of its peak, 0..1.
 
     Args:
-        step: 0 for the first, `steps - 1` for the last.
-        steps: of the whole training.
+        step: the number of the step, 0 for the first and `steps - 1` for the last.
+        steps: the number of steps of the whole training.
 
     >>> [round(rate_share(step, 4), 2) for step in range(4)]
     [0.52, 0.93, 0.5, 0.07]
@@ -26,13 +26,13 @@ def rate_share(step: int, steps: int) -> float:
 
 
 def momentum(step: int, steps: int) -> float:
-    """Return Adam's first beta at a step, counted as for `rate_share`."""
+    """Return Adam's first beta at a step; steps count as for `rate_share`."""
     high, low = MOMENTA
     return _cycle(step, steps, high, low, high)
 
 
 def group_rates(lowest: float, highest: float, groups: int) -> list[float]:
-    """Return a peak rate for each layer group, the stem first: a geometric series.
+    """Return a peak rate for each layer group, the stem's first, as a geometric series.
 
     >>> group_rates(1e-5, 1e-3, 3)
     [1e-05, 0.0001, 0.001]

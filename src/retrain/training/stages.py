@@ -1,6 +1,6 @@
 """The two stages of a training, each written as its recipe: the head, then fine-tuning.
 
-Linear probe first, then tuning from its solution, keeps more of the pretrained features than
+A linear probe first, and fine-tuning from its solution, keeps more of the pretrained features than
 training both at once (Kumar et al. 2022, https://arxiv.org/abs/2202.10054).
 """
 
@@ -33,23 +33,23 @@ from retrain.training.lr_finder import Sweep, rising_rate, sweep
 from retrain.training.optim import make_optimizer, make_step
 from retrain.training.pipeline import RandomViews
 
-# Per picture, feature and category, for all penalties; measured on two cores.
+# Seconds per picture, feature and category, for all penalties together; measured on two cores.
 SECONDS_PER_HEAD_WORK = 6e-7
-SWEEP_SHARE = 0.1  # of the time left that a sweep for the learning rate may cost
-CERTAIN = 0.8  # of the time left that epochs are planned for: a cycle cut short is worth little
-TRAINING_COST = 3.0  # a training step against a forward pass; backward costs about twice forward
+SWEEP_SHARE = 0.1  # share of the time left that a sweep for the learning rate may take
+CERTAIN = 0.8  # share of the time left that is planned for; a cycle cut short is worth little
+TRAINING_COST = 3.0  # cost of a training step in forward passes; backward costs about two
 
 
 @dataclass(frozen=True)
 class Task:
     """What is to be learned, from what, and how.
 
-    network: the frozen backbone, uint8 pixels to features.
-    backbone: its row of the table.
+    network: the frozen backbone, from uint8 pixels to features.
+    backbone: the backbone's row of the table.
     rules: how pictures become pixels.
-    parts: pictures, features and labels of each side.
-    categories: their names, in the order of the model's outputs.
-    config: the recipe, and the seed.
+    parts: the pictures, features and labels of each side.
+    categories: the names of the categories, in the order of the model's outputs.
+    config: all settings of the recipe, and the seed.
     """
 
     network: keras.Model
@@ -64,7 +64,8 @@ class Task:
 class Budget:
     """What fine-tuning may cost.
 
-    seconds_per_picture: of one forward pass. deadline: on `time.monotonic()`, `math.inf` for none.
+    seconds_per_picture: the time that one forward pass takes per picture.
+    deadline: when it must end, on the clock of `time.monotonic()`; `math.inf` for no limit.
     """
 
     seconds_per_picture: float
@@ -79,21 +80,21 @@ def train_head(
     weights: NDArray[np.float64] | None,
     report: Reporter,
 ) -> tuple[Head, tuple[EpochRow, ...]]:
-    """Fit the head on cached features; return the best and a row for each that was tried.
+    """Fit the head on cached features; return the best one and a row for each that was tried.
 
     Args:
-        train: pictures to learn from.
-        valid: pictures that judge, if there are enough.
-        categories: how many there are.
-        config: the recipe.
-        weights: of a picture by its category, float [k]; None for all the same.
-        report: hears the estimate and shows a row a penalty.
+        train: the pictures to learn from.
+        valid: the pictures that choose among the heads, if there are enough of them.
+        categories: the number of categories.
+        config: the settings of the head.
+        weights: how much a picture counts, by its category, float [k]; None if all count the same.
+        report: hears the estimate and shows a row per penalty.
     """
     work = len(train.labels) * train.features.shape[1] * categories
     if len(valid.labels) < config.enough_to_judge:
         work *= config.folds
     report.say(
-        f"Head: logistic regression on {counted(len(train.labels), 'picture')}, "
+        f"Head: fitting a logistic regression to {counted(len(train.labels), 'picture')}, "
         f"about {duration(work * SECONDS_PER_HEAD_WORK)}."
     )
     heads = fit_head(
@@ -208,17 +209,17 @@ def fine_tune(
     """Train the last layer groups on augmented pictures.
 
     Args:
-        tuning: model, pictures and recipe.
-        head: of the model; tells whether there is something to gain.
-        budget: decides how many epochs fit.
-        checkpoints: where an interrupted training stands.
-        report: hears the estimate, shows bars and rows.
+        tuning: the model, the pictures and the recipe.
+        head: the head of that model, which tells whether there is anything to gain.
+        budget: the time that decides how many epochs fit.
+        checkpoints: the state of an interrupted training, and where the state is kept.
+        report: hears the estimate, and shows bars and rows.
         log: hears of each step and epoch.
 
     Returns:
-        The tuned model, under the configured precision, with the weights of its best epoch (still
-        shifted by the weights of categories), and how it went; None if it was not worth starting,
-        for a reason that `report` was told.
+        The tuned model and how the fit went; None if it was not worth starting, for a reason that
+        `report` was told. The model is under the configured precision and has the weights of its
+        best epoch; its logits are still shifted by the weights of categories.
     """
     recipe, valid = tuning.recipe, tuning.task.parts["validation"]
     if not _is_worth_trying(head, len(valid.labels), recipe, report):
@@ -253,7 +254,7 @@ def fine_tune(
 
 
 def _validation(tuning: Tuning, model: keras.Model) -> Validation:
-    """Return what judges a model's epochs: its logits without the shift of weighted categories."""
+    """Return what judges each epoch: the logits without the shift of weighted categories."""
     valid, rules = tuning.task.parts["validation"], tuning.task.rules
     forward, shift = Forward(model), prior_shift(tuning.weights)
     paths = [picture.path for picture in valid.pictures]
@@ -268,7 +269,7 @@ def _validation(tuning: Tuning, model: keras.Model) -> Validation:
 def _found_rates(
     tuning: Tuning, model: keras.Model, budget: Budget, report: Reporter
 ) -> tuple[float, float]:
-    """Return the learning rates that a sweep suggests, or the configured ones, saying why."""
+    """Return the learning rates that a sweep suggests, or the configured ones; say why."""
     low, high = tuning.recipe.learning_rates
     cost = tuning.sweep_cost(budget.seconds_per_picture)
     if cost > SWEEP_SHARE * (budget.deadline - time.monotonic()):
@@ -288,18 +289,21 @@ def _found_rates(
 
 
 def _is_worth_trying(head: Head, valid: int, config: FineTuneConfig, report: Reporter) -> bool:
-    """Tell whether fine-tuning is wanted and validation data could show that it helps."""
+    """Tell whether fine-tuning is wanted, and whether validation could show that it helps."""
     if config.when == "never":
         return False
     if valid == 0:
-        report.say("Fine-tuning is left out: no validation picture could tell whether it helps.")
+        report.say(
+            "Fine-tuning is left out: there is no validation picture to tell whether it helps."
+        )
         return False
-    doubt = 1 / (head.calibration.pictures + 2)  # that calibration leaves even a faultless head
+    doubt = 1 / (head.calibration.pictures + 2)  # which calibration leaves to a faultless head
     faultless = head.error_rate == 0 and head.valid_loss - doubt < config.nothing_to_gain
     if config.when == "auto" and faultless:
         report.say(
-            f"Fine-tuning is left out: the head makes no mistake on {counted(valid, 'picture')} "
-            f"for validation (loss {head.valid_loss:.4f}), so none could show a gain."
+            "Fine-tuning is left out: the head makes no mistake on "
+            f"{counted(valid, 'validation picture')} (loss {head.valid_loss:.4f}), so they could "
+            "not show a gain."
         )
         return False
     return True
@@ -308,19 +312,19 @@ def _is_worth_trying(head: Head, valid: int, config: FineTuneConfig, report: Rep
 def _affordable_epochs(
     train: int, valid: int, config: FineTuneConfig, budget: Budget, report: Reporter
 ) -> int:
-    """Return how many epochs fit into the budget, saying what they cost and what was cut."""
+    """Return how many epochs fit into the budget; say what they cost and what was cut."""
     epoch = budget.seconds_per_picture * (TRAINING_COST * train + valid)
     left = CERTAIN * (budget.deadline - time.monotonic())
     epochs = config.epochs if math.isinf(left) else min(config.epochs, max(0, int(left / epoch)))
     if epochs == 0:
         report.say(
-            f"Fine-tuning is left out: an epoch would take about {duration(epoch)}, and less than "
-            "that is left of the time budget."
+            f"Fine-tuning is left out: an epoch would take about {duration(epoch)}, and the time "
+            "budget has less than that left."
         )
         return 0
     cut = f" (cut from {config.epochs} to fit the time budget)" if epochs < config.epochs else ""
     report.say(
-        f"Fine-tuning: the last {counted(config.groups, 'layer group')}, up to "
+        f"Fine-tuning: training the last {counted(config.groups, 'layer group')} for up to "
         f"{counted(epochs, 'epoch')}{cut}, about {duration(epoch * epochs)}."
     )
     return epochs
