@@ -3,10 +3,14 @@
 import json
 import os
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from commands import command, environment
 from pictures import draw
 from retrain.infer.guess_dir import SortedFolder
 from retrain.infer.names import blind
@@ -146,6 +150,49 @@ def test_a_copy_that_was_being_replaced_when_the_process_was_killed_is_settled(
         (dest / old.copy).unlink()
     assert sort(trained, src, dest).returncode == 0
     assert_sorted(dest, *src.iterdir())
+
+
+def test_work_that_is_stopped_while_copies_are_replaced_orphans_none(
+    trained: Path, many: Path, dest: Path, tmp_path: Path
+) -> None:
+    sort(trained, many, dest)
+    before = copies(dest)
+    newer = bundle(trained, tmp_path / "newer", run=NEXT_RUN)
+    labels = json.loads((newer / "manifest.json").read_text())["labels"]
+    text = (newer / "manifest.json").read_text()
+    (newer / "manifest.json").write_text(text.replace(f'"{labels[0]}"', '"renamed"'))
+    process = subprocess.Popen(
+        command("guess-dir", newer, many, dest), env=environment(), stderr=subprocess.DEVNULL
+    )
+    while not any(path.name.startswith("renamed") for path in dest.iterdir()):
+        assert process.poll() is None, "done too soon"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert len(copies(dest)) == len(before)
+    assert copies(dest) == {row["copy"] for row in rows(dest).values()}
+    assert sort(newer, many, dest).returncode == 0
+    assert_sorted(dest, *many.iterdir())
+
+
+def test_a_copy_that_became_a_way_to_its_source_does_not_take_it_along(
+    trained: Path, src: Path, dest: Path, tmp_path: Path
+) -> None:
+    sort(trained, src, dest, "--keep-names")
+    (dest / "disc" / "disc.jpg").unlink()
+    (dest / "disc" / "disc.jpg").symlink_to(src / "disc.jpg")
+    shutil.rmtree(dest / "squares")
+    (dest / "squares").symlink_to(src)
+    newer = bundle(trained, tmp_path / "newer", run=NEXT_RUN)
+    for options in ((), ("--keep-names",), ("--sync",), ("--link",)):
+        for model in (newer, trained):
+            sort(model, src, dest, *options)
+        assert sorted(path.name for path in src.iterdir()) == [
+            "disc.jpg",
+            "squares.jpg",
+            "stripes.jpg",
+        ]
+        assert all(path.stat().st_size for path in src.iterdir())
 
 
 # --- gone

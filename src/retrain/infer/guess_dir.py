@@ -23,8 +23,8 @@ from retrain.infer.place import Place
 from retrain.infer.result_files import CSV_NAME, JSON_NAME, refuse_foreign
 from retrain.infer.results import Results
 from retrain.infer.rows import Row
-from retrain.infer.sources import absolute, is_folder, is_gone
-from retrain.infer.stamp import Stamp, is_unedited, stamp_of
+from retrain.infer.sources import absolute, is_folder
+from retrain.infer.stamp import Stamp, is_gone, is_unedited, stamp_of
 from retrain.infer.whereabouts import Whereabouts
 
 COPIES_IN_FLIGHT = 32
@@ -137,7 +137,7 @@ class SortedFolder:
 
     def fail(self, source: Path, reason: str) -> Row:
         """Note that nothing could be made of a source, and return its row."""
-        row = Row(str(source)).failed(reason, self.run)
+        row = (self._results.find(str(source)) or Row(str(source))).failed(reason, self.run)
         self._results.put(row, {})
         return row
 
@@ -156,11 +156,12 @@ class SortedFolder:
                     if self._is_replaceable(row):
                         self._remove(self.folder / row.copy)
                     self._results.forget(row.source)
-            elif row.error and is_folder(path):  # an earlier run could not list it
+            elif row.error and not row.copy and is_folder(path):  # an earlier run could not list it
                 self._results.forget(row.source)
 
     def finish(self) -> None:
         """Write results.csv and results.json, sorted by source; let go of the locks."""
+        self._settle()
         for folder in self._emptied:
             with contextlib.suppress(OSError):  # something is in it
                 folder.rmdir()
@@ -272,7 +273,7 @@ class SortedFolder:
         return row
 
     def _repair(self) -> None:
-        """Settle what a killed run left: half-written files, copies that were being replaced."""
+        """Tidy up what a killed run left: half-written files, copies that were being replaced."""
 
         def is_ours(path: Path) -> bool:
             in_dest = path.is_relative_to(self.folder)
@@ -282,6 +283,10 @@ class SortedFolder:
 
         for place in self._places:
             place.remove_parts(is_ours)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Decide which copy counts where one was to replace another when the work was stopped."""
         for row, before in self._results.replacing():
             new, old = self.folder / row.copy, self.folder / before.copy
             if new == old or not os.path.lexists(new):

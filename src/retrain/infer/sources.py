@@ -1,14 +1,12 @@
 """SRC: the folder whose pictures are sorted. It is only ever read."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from stat import S_ISDIR
 
 from retrain.data.sources import visible_files
 from retrain.errors import MachineError, UsageError
-
-Unlisted = Callable[[Path, str], None]
 
 
 def absolute(path: Path) -> Path:
@@ -33,7 +31,7 @@ def count_sources(source: Path, outside: Sequence[Path], recursive: bool) -> int
         raise MachineError(f"No permission to read {source}.")
     total, checked = 0, source
     _refuse_nested(source, source, outside)
-    for path in sources(source, recursive):
+    for path in visible_files(source, recursive):
         if path.parent != checked:
             checked = path.parent
             _refuse_nested(source, checked, outside)
@@ -49,21 +47,6 @@ def _refuse_nested(source: Path, folder: Path, outside: Sequence[Path]) -> None:
             raise UsageError(
                 f"DEST must lie outside SRC and SRC outside DEST. Received: {source} and {other}"
             )
-
-
-def sources(
-    source: Path, recursive: bool, unlisted: Unlisted = lambda path, reason: None
-) -> Iterator[Path]:
-    """Return the files to guess, by name; of a large folder the names alone are in memory.
-
-    What is no regular file is among them: who reads it says so.
-
-    Args:
-        source: SRC.
-        recursive: whether sub-folders are entered.
-        unlisted: called with each folder that could not be listed, and the reason.
-    """
-    return visible_files(source, recursive, unlisted)
 
 
 def folders(folder: Path) -> list[Path]:
@@ -83,14 +66,3 @@ def is_folder(path: Path) -> bool:
         return S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError):
         return False
-
-
-def is_gone(path: Path) -> bool:
-    """Tell whether nothing lies at a path; what cannot be looked at may well be there."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):
-        return False
-    return False

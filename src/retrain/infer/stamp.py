@@ -50,13 +50,27 @@ def is_unedited(copy: Path, written: Stamp | None, source: Path) -> bool:
     """
     try:
         there = copy.stat()
+        original = None if is_gone(source) else source.stat()
+        if original is not None and os.path.samestat(there, original):
+            # A hard link; or else a way to the source itself, which must not be lost.
+            return there.st_nlink > 1 and copy.resolve() != source.resolve()
         if written is not None and written.same(Stamp.of(there)):
             return True
-        original = source.stat()
-        if os.path.samestat(there, original):  # a hard link
-            return True
+        if original is None:
+            return False
         if written is None and Stamp.of(original).same(Stamp.of(there)):
             return True
         return there.st_size == original.st_size and filecmp.cmp(copy, source, shallow=False)
     except OSError:
         return False
+
+
+def is_gone(path: Path) -> bool:
+    """Tell whether nothing lies at a path; what cannot be looked at may well be there."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False

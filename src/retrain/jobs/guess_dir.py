@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from retrain.config import GuessConfig, SortConfig
+from retrain.data.sources import visible_files
 from retrain.errors import UsageError
 from retrain.infer.guess import Guess
 from retrain.infer.guess_dir import SortedFolder
 from retrain.infer.model import Model
 from retrain.infer.names import folder_name
 from retrain.infer.rows import Row
-from retrain.infer.sources import absolute, count_sources, folders, sources
+from retrain.infer.sources import absolute, count_sources, folders
 from retrain.progress import Reporter, counted
 from retrain.run import Run
 from retrain.workspace import open_run
@@ -101,7 +102,7 @@ def _sort(
                 result.add(folder.fail(path, reason), unsure=False)
 
             def fresh() -> Iterator[Path | Guess]:
-                for path in sources(source, sorting.recursive, fail):
+                for path in visible_files(source, sorting.recursive, fail):
                     wanted = folder.wanted(path)
                     if wanted is None:
                         result.done_before += 1
