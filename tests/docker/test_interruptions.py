@@ -168,4 +168,6 @@ def test_after_all_that_the_same_command_goes_through_and_tidies_up(
     assert (root / "model").readlink() != before
     assert works(project, root)
     finished = {path.parent.name for path in (root / "runs").glob("*/manifest.json")}
+    pruned = project.run("retrain.sh", "runs", root, "--prune", "99", "--yes")
+    assert pruned.returncode == 0, pruned.stderr  # of other options, which may still go on
     assert {path.name for path in (root / "runs").iterdir()} == finished
