@@ -112,13 +112,18 @@ class _Keys:
         self.means = self._means(places, alone)
 
     def _means(self, places: Array, alone: NDArray[np.bool_]) -> Exact:
-        """Return the place of each key, float64 [keys, axes], without that of its categories."""
+        """Return where each key lies, seen from the middle, float64 [keys, axes] of length 1.
+
+        Lengths would make clusters of a few strange pictures, and leave all others in one; random
+        pictures of such sizes are missed almost as much. For keys of several categories the middle
+        is each category's own.
+        """
         means = np.zeros((len(self.sizes), places.shape[1]))
         for label, keys in enumerate(self.of_label):
             rows = np.flatnonzero(self.labels == label)
             centre = 0.0 if alone[keys].all() else places[rows].mean(axis=0)
             np.add.at(means, self.index[rows], places[rows] - centre)
-        return np.asarray(means / self.sizes[:, None])
+        return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12))
 
     def clusters(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Return the cluster of each picture, int64 [n].
