@@ -52,14 +52,14 @@ def test_a_training_in_python_is_the_one_of_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_workspace(tmp_path / "tf files é", each=12)
-    run = retrain.training(root, progress=False, **SETTINGS)
+    run = retrain.train(root, progress=False, **SETTINGS)
     assert capsys.readouterr() == ("", "")
     assert run.folder.parent == root / "runs"
     assert run.report.is_file()
     assert run.accuracy is not None
     assert run.interval is not None
     assert run.interval[0] <= run.accuracy <= run.interval[1]
-    again = retrain.training(root, seed=1, **SETTINGS)
+    again = retrain.train(root, seed=1, **SETTINGS)
     assert again.folder != run.folder
     assert "pictures in 3 categories" in capsys.readouterr().err
     assert retrain.load(root).run == again
@@ -67,22 +67,22 @@ def test_a_training_in_python_is_the_one_of_the_command_line(
 
 
 def test_settings_are_the_options_of_the_command_line(tmp_path: Path) -> None:
-    shown = inspect.signature(retrain.training).parameters
+    shown = inspect.signature(retrain.train).parameters
     options = {max(o.opts, key=len) for o in train_command.params if o.param_type_name == "option"}
     names = {f"--{name.replace('_', '-')}" for name in shown} - {"--tf-files", "--progress"}
     assert names | {"--json"} == options
     assert shown["epochs"].default == 8
     with pytest.raises(TypeError, match="no setting 'epoch'"):
-        retrain.training(tmp_path, epoch=3)
+        retrain.train(tmp_path, epoch=3)
     with pytest.raises(UsageError, match="value of epochs is wrong: 0 is not in the range"):
-        retrain.training(tmp_path, epochs=0)
+        retrain.train(tmp_path, epochs=0)
     with pytest.raises(UsageError, match="value of lr is wrong: must be a rate"):
-        retrain.training(tmp_path, lr=(1e-3, 1e-4))
+        retrain.train(tmp_path, lr=(1e-3, 1e-4))
 
 
 def test_errors_are_exceptions_with_the_exit_code_of_the_command_line(tmp_path: Path) -> None:
     with pytest.raises(DataError) as raised:
-        retrain.training(tmp_path / "nowhere")
+        retrain.train(tmp_path / "nowhere")
     assert raised.value.exit_code == 3
     with pytest.raises(BundleError):
         retrain.load(tmp_path)

@@ -78,7 +78,7 @@ def first_line(error: BaseException) -> str:
 
     Libraries tend to raise messages of many lines, of which the first says what is wrong.
 
-    >>> first_line(ValueError("No such layer.\\nThe layers are ...")), first_line(KeyError())
+    >>> first_line(ValueError("No such layer.\nThe layers are ...")), first_line(KeyError())
     ('No such layer.', 'KeyError')
     """
     lines = str(error).strip().splitlines()

@@ -103,7 +103,8 @@ def test_a_bundle_without_int8_guesses_in_float32_and_says_so_when_asked(
     picture = next((root / "data").rglob("*.jpg"))
     result = retrain("guess", root, picture, "--precision", "int8")
     assert result.returncode == 5
-    assert "holds no int8 model" in result.stderr
+    assert "Guesses in int8 need an int8 model." in result.stderr
+    assert "See --precision." in result.stderr
 
 
 @pytest.mark.parametrize("name", ["model.int8.tflite", "head.int8.npz"])

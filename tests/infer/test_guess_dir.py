@@ -425,7 +425,8 @@ def test_a_limit_wants_a_folder_and_a_folder_a_limit(
 ) -> None:
     result = sort(trained, src, dest, *option)
     assert result.returncode == 2
-    assert result.stderr.startswith("retrain: --min-score and --unsure go together")
+    assert result.stderr.startswith("retrain: The least score and the folder for unsure pictures")
+    assert "See --unsure." in result.stderr or "See --min-score." in result.stderr
     assert not dest.exists()
 
 
