@@ -30,13 +30,16 @@ class PictureConfig:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Which pictures are kept together.
+    """Which pictures are kept together, and how many are held back.
 
     group_by: a regular expression on relative paths; pictures for which it finds the same text
         stay together. None to keep only identical pictures together.
+    hold_out: the share of pictures that are for the test and never learned from, 0..1; None for a
+        tenth of many pictures, and none of few.
     """
 
     group_by: str | None = None
+    hold_out: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,13 @@ class HeadConfig:
     """The logistic regression on bottleneck features.
 
     strengths: candidates for the L2 penalty on weights of standardised features, strongest first.
-    enough_to_judge: pictures for validation that choose among them, and fit the temperature;
-        with fewer, cross-fitted training pictures do, in so many folds.
+    iterations: at most, for each penalty.
+    folds: of cross-validation; the answers of heads that had not seen a picture choose the penalty,
+        fit the temperature and say how good the head is.
     """
 
     strengths: tuple[float, ...] = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)
     iterations: int = 200
-    enough_to_judge: int = 300
     folds: int = 5
 
 

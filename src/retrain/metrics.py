@@ -206,8 +206,11 @@ class CategoryScore:
 class Evaluation:
     """How good a model is on some pictures.
 
-    macro_f1: mean over the categories that occur there. top_k: accuracy if the best k count, by k,
-    as far as there are more categories.
+    interval: 95 %, of the accuracy.
+    macro_f1: mean over the categories that occur there.
+    top_k: accuracy if the best k count, by k, as far as there are more categories.
+    groups: of pictures that belong together; None where that was not looked at.
+    effective: how many pictures without relatives would tell as much.
     """
 
     pictures: int
@@ -220,6 +223,8 @@ class Evaluation:
     reliability: tuple[ReliabilityBin, ...]
     categories: tuple[CategoryScore, ...]
     confusion: tuple[tuple[int, ...], ...]
+    groups: int | None = None
+    effective: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain lists, dicts and numbers, ready for JSON.
@@ -227,8 +232,10 @@ class Evaluation:
         The confusion matrix is left out where it is too large to be read.
         """
         matrix = [list(row) for row in self.confusion]
+        grouped = {"groups": self.groups, "effective_pictures": self.effective}
         return {
             "pictures": self.pictures,
+            **(grouped if self.groups is not None else {}),
             "accuracy": self.accuracy,
             "interval_95": list(self.interval),
             "macro_f1": self.macro_f1,

@@ -11,10 +11,11 @@ from typing import Any
 
 from retrain.bundle import Manifest, read_manifest
 from retrain.data.images import PixelRules
-from retrain.data.records import HELD_OUT, Picture, Side, Skipped
+from retrain.data.records import HELD_OUT, SIDES, Picture, Side, Skipped
 from retrain.files import read_csv, read_json, write_csv, write_json
 
 MANIFEST = "manifest.json"  # written last: a run that has one is finished
+CROSS_FITTED = "cross_fitted"  # in metrics: by heads that had not seen the picture
 STAMP = "%Y%m%dT%H%M%SZ"  # at the beginning of a run's name: when it began, UTC
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -30,6 +31,14 @@ class SplitRow:
     category: str
     side: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class PreviousSplit:
+    """What a split was in the run before. sides: by key. folds: by a picture's sha256."""
+
+    sides: Mapping[str, Side]
+    folds: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,16 @@ class Run:
         return self.folder / "predictions.csv"
 
     @property
+    def out_of_fold(self) -> Path:
+        """What was said of each training picture by those that had not learned from it."""
+        return self.folder / "out_of_fold.csv"
+
+    @property
+    def fold_heads(self) -> Path:
+        """The heads of the folds, float16, for the heat maps of their mistakes."""
+        return self.folder / "fold_heads.npz"
+
+    @property
     def top_losses(self) -> Path:
         """A sheet of the pictures that the model gets most wrong."""
         return self.folder / "top-losses.png"
@@ -184,10 +203,11 @@ class Run:
 
     @property
     def judged(self) -> tuple[str, Mapping[str, Any]] | None:
-        """The side that the model was judged on, test if there is one, and what was found there."""
-        for side in reversed(HELD_OUT):
-            if found := self.manifest.metrics.get(side):
-                return side, found
+        """What the model was judged by, and what was found there; test in older runs."""
+        metrics = self.manifest.metrics
+        for name in (metrics.get("judged_by"), *reversed(HELD_OUT)):
+            if name and (found := metrics.get(name)):
+                return str(name), found
         return None
 
     @property
@@ -225,21 +245,41 @@ class Run:
 
     # Writing.
 
+    def read_previous(self) -> PreviousSplit:
+        """Return sides and folds, for the next training to keep."""
+        rows = read_csv(self.split)
+        sides: dict[str, Side] = {
+            row["key"]: side
+            for row in rows
+            for side in SIDES
+            if row.get("side") == side and row.get("key")
+        }
+        numbered = [(content_of(row), row.get("fold") or "") for row in rows]
+        return PreviousSplit(sides, {c: int(n) for c, n in numbered if c and n.isdecimal()})
+
     def write_split(
-        self, pictures: Sequence[Picture], sides: Mapping[str, Side], previous: Mapping[str, Side]
+        self,
+        pictures: Sequence[Picture],
+        sides: Mapping[str, Side],
+        folds: Mapping[str, int],
+        before: PreviousSplit,
     ) -> None:
         """Write the split; keys whose pictures are gone stay, without a path.
 
         Args:
             pictures: those of this training.
             sides: by key.
-            previous: the sides of the run before, by key.
+            folds: by a picture's sha256.
+            before: the split of the last run.
         """
-        rows = [(p.name, p.category, p.key, sides[p.key], p.sha256) for p in pictures]
+        rows = []
+        for p in pictures:
+            fold = str(folds.get(p.sha256, ""))
+            rows.append((p.name, p.category, p.key, sides[p.key], p.sha256, fold))
         present = {p.key for p in pictures}
-        gone = ((key, side) for key, side in sorted(previous.items()) if key not in present)
-        rows += [("", "", key, side, "") for key, side in gone]
-        write_csv(self.split, ("path", "category", "key", "side", "sha256"), rows)
+        gone = ((key, side) for key, side in sorted(before.sides.items()) if key not in present)
+        rows += [("", "", key, side, "", "") for key, side in gone]
+        write_csv(self.split, ("path", "category", "key", "side", "sha256", "fold"), rows)
 
     def write_skipped(self, skipped: Sequence[Skipped]) -> None:
         """Write which files were left out."""

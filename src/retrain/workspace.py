@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from retrain.data.records import SIDES, Side
 from retrain.errors import BundleError, DataError, MachineError
-from retrain.files import ENCODE_ERRORS, machine_errors, read_csv
-from retrain.run import MANIFEST, STAMP, Run
+from retrain.files import ENCODE_ERRORS, machine_errors
+from retrain.run import MANIFEST, STAMP, PreviousSplit, Run
 
 MODEL = "model"
 _LONGEST = 256  # bytes of a run's name and a newline, as file systems allow
@@ -154,15 +153,10 @@ class Workspace:
             raise BundleError(f"There is no model in {self.root}. Train one first.")
         return run
 
-    def previous_sides(self) -> dict[str, Side]:
-        """Return the side of each key in the newest finished run; empty before the first."""
+    def previous_split(self) -> PreviousSplit:
+        """Return the split of the newest finished run; empty before the first."""
         runs = self.own_runs()
-        return {
-            row["key"]: side
-            for row in (read_csv(runs[-1].split) if runs else ())
-            for side in SIDES
-            if row.get("side") == side and row.get("key")
-        }
+        return runs[-1].read_previous() if runs else PreviousSplit({}, {})
 
 
 def open_run(root: Path) -> Run:

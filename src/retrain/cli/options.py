@@ -179,6 +179,13 @@ picture_options = _together(
         "Regular expression on paths; pictures for which it finds the same text stay together.",
         str,
     ),
+    setting(
+        "--hold-out",
+        "split__hold_out",
+        "Share of the pictures that is kept for a test and never learned from; if not given, a "
+        "tenth of 1000 pictures or more, and none of fewer.",
+        click.FloatRange(0, 0.5),
+    ),
     setting("--seed", "seed", "Seed of everything that is random.", click.IntRange(min=0)),
 )
 

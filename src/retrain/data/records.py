@@ -39,13 +39,13 @@ class Skipped:
 class Dataset:
     """All that a source found.
 
-    draw: the sides that may be filled by hashing; a side that the user filled is not drawn.
+    drawable: whether hashing may fill the test side, because the user left it open.
     notes: what the user should know about the folder, a line each.
     """
 
     examples: tuple[Example, ...]
     skipped: tuple[Skipped, ...] = ()
-    draw: tuple[Side, ...] = ("validation", "test")
+    drawable: bool = True
     notes: tuple[str, ...] = ()
 
 

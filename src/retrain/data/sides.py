@@ -1,9 +1,8 @@
-"""The sides of a split as users name them, and which of them are left to the hash."""
+"""The sides of a split as users name them, and whether the test is left to be drawn."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
-from retrain.data.records import SIDES, Example, Side
+from retrain.data.records import Example, Side
 
 _NAMES: dict[str, Side] = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -21,22 +20,10 @@ def side_named(name: str) -> Side | None:
     return _NAMES.get(name.lower())
 
 
-def with_given_sides(examples: Iterable[Example]) -> tuple[list[Example], tuple[Side, ...]]:
-    """Settle which sides are left to the hash when the user has filled some.
+def is_test_open(examples: Iterable[Example]) -> bool:
+    """Tell whether the user left the test side to be drawn: it is empty, and not all have a side.
 
-    Sides that the user filled stay as they are. Without validation pictures some are drawn, from
-    the training pictures if every picture has a side.
-
-    Returns:
-        The examples, and the sides to draw.
+    Sides that the user filled stay as they are.
     """
-    examples = list(examples)
     given = {example.side for example in examples}
-    open_to_hash = None in given
-    draw: list[Side] = []
-    for side in SIDES[1:]:
-        if side not in given and (open_to_hash or side == "validation"):
-            draw.append(side)
-    if draw == ["validation"] and not open_to_hash:
-        examples = [replace(e, side=None) if e.side == "train" else e for e in examples]
-    return examples, tuple(draw)
+    return None in given and "test" not in given

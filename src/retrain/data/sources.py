@@ -8,7 +8,7 @@ from retrain.data.images import is_picture
 from retrain.data.labels import LABELS, Labels
 from retrain.data.links import broken_link
 from retrain.data.records import Dataset, Example, Side, Skipped, category_name
-from retrain.data.sides import side_named, with_given_sides
+from retrain.data.sides import is_test_open, side_named
 from retrain.errors import DataError, MachineError
 from retrain.progress import counted
 
@@ -50,7 +50,7 @@ class _DataFolder:
 
     def dataset(self) -> Dataset:
         place = self._unwrapped()
-        examples, draw = self._examples(place)
+        examples = self._examples(place)
         skipped = tuple(
             Skipped(self._name(folder), f"a folder that cannot be listed: {reason}")
             for folder, reason in self._unlistable.items()
@@ -63,14 +63,14 @@ class _DataFolder:
                 f"{self._data}/cat/1.jpg.{found}"
             )
         examples.sort(key=lambda example: example.name)
-        return Dataset(tuple(examples), skipped, draw, tuple(self._notes))
+        return Dataset(tuple(examples), skipped, is_test_open(examples), tuple(self._notes))
 
-    def _examples(self, place: Path) -> tuple[list[Example], tuple[Side, ...]]:
+    def _examples(self, place: Path) -> list[Example]:
         if _holds_labels(place):
-            return with_given_sides(self._from_csv(place))
+            return self._from_csv(place)
         if split := self._split_folders(place):
-            return with_given_sides(self._from_split(place, split))
-        return list(self._from_folders(place)), ("validation", "test")
+            return list(self._from_split(place, split))
+        return list(self._from_folders(place))
 
     def _unwrapped(self) -> Path:
         """Return the folder that holds labels, a split or categories: archives often wrap it."""

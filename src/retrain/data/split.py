@@ -9,14 +9,15 @@ Pure: keys and sides, no files.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from retrain.data.records import Picture, Side
+from retrain.data.records import SIDES, Picture, Side
 from retrain.errors import UsageError
 
-VALIDATION_SHARE = 0.1
 TEST_SHARE = 0.1
+# Below, all pictures are learned from, and cross-fitting judges them all; docs/trust.md.
+ENOUGH_TO_HOLD_OUT = 1000
 GROUP = "group:"  # before a key that is no content's sha256
 GROUP_MARK = "_nohash_"
 
@@ -61,56 +62,76 @@ def position(key: str) -> float:
     return int.from_bytes(hashlib.sha256(content).digest()[:7]) / 2**56
 
 
+def share_to_hold_out(pictures: int, wanted: float | None, drawable: bool) -> float:
+    """Return the share of pictures that hashing holds back for the test, 0..1.
+
+    Args:
+        pictures: how many there are.
+        wanted: what the user asked for; None for a tenth of many pictures, and none of few.
+        drawable: whether the user left the test open.
+    """
+    if not drawable:
+        return 0.0
+    if wanted is not None:
+        return wanted
+    return TEST_SHARE if pictures >= ENOUGH_TO_HOLD_OUT else 0.0
+
+
 def assign(
-    pictures: Iterable[Picture],
+    pictures: Sequence[Picture],
     previous: Mapping[str, Side],
-    draw: Collection[Side] = ("validation", "test"),
+    hold_out: float | None = None,
+    drawable: bool = True,
+    joined: Mapping[str, str] | None = None,
 ) -> dict[str, Side]:
     """Give every key its side.
 
-    The user's own sides stand first, then those of the previous run, then the hash decides. A
-    category without validation data gets its new key with the lowest hash from those that
-    training or test can spare; only where there is none may one old key move, from training. A
-    category without training data gets a new key; an old test key never moves.
+    The user's own sides stand first. What was test in the previous run stays test, until nothing is
+    to be held out. Then the hash decides which keys are test, also of those that were learned from
+    before: a workspace that grows gets its whole test. Nobody but the user makes validation
+    pictures. A category without training pictures gets a new key; an old test key never moves.
 
     Args:
         pictures: all that decode.
         previous: side by key, of the run before.
-        draw: the sides that hashing may fill.
+        hold_out: the share for the test; None to decide by the number of pictures.
+        drawable: whether hashing may fill the test, because the user left it open.
+        joined: the name of the set that a key was joined to, by key; a set has one side, the
+            strictest of its members.
 
     Returns:
         side by key.
     """
-    given: dict[str, Side] = {}
+    share = share_to_hold_out(len(pictures), hold_out, drawable)
+    unit_of = {p.key: (joined or {}).get(p.key, p.key) for p in pictures}
+    members: dict[str, set[str]] = {}
+    for key, unit in unit_of.items():
+        members.setdefault(unit, set()).add(key)
     homes: dict[str, set[str]] = {}
+    given: dict[str, Side] = {}
     for picture in pictures:
-        homes.setdefault(picture.key, set()).add(picture.category)
+        unit = unit_of[picture.key]
+        homes.setdefault(unit, set()).add(picture.category)
         if picture.side:
-            given[picture.key] = _stricter(picture.side, given.get(picture.key))
-    drawn = {key: given.get(key) or previous.get(key) or _drawn(key, draw) for key in homes}
-    split = _Split(homes, drawn)
-    movable = homes.keys() - given.keys()
-    new = movable - previous.keys()
+            given[unit] = _stricter(picture.side, given.get(unit))
+    stands = {} if hold_out == 0 else previous
+    old_test = {
+        unit for unit, keys in members.items() if any(stands.get(k) == "test" for k in keys)
+    }
+    sides: dict[str, Side] = {}
+    for unit, keys in members.items():
+        test = unit in old_test or position(min(keys)) >= 1 - share
+        sides[unit] = given.get(unit) or ("test" if test else "train")
+    split = _Split(homes, sides)
+    spare = homes.keys() - given.keys() - old_test
     for category in sorted(split.members):
-        if "validation" in draw:
-            split.provide(category, "validation", new, movable)
-        split.provide(category, "train", new, new)
-    return split.sides
+        split.provide_training(category, spare)
+    return {key: split.sides[unit] for key, unit in unit_of.items()}
 
 
 def _stricter(side: Side, other: Side | None) -> Side:
     """Of two sides that a user gave to one key, return the one farther from training."""
-    order: tuple[Side, ...] = ("train", "validation", "test")
-    return side if other is None else max(side, other, key=order.index)
-
-
-def _drawn(key: str, draw: Collection[Side]) -> Side:
-    place = position(key)
-    if place >= 1 - TEST_SHARE:
-        return "test" if "test" in draw else "train"
-    if place >= 1 - TEST_SHARE - VALIDATION_SHARE:
-        return "validation" if "validation" in draw else "train"
-    return "train"
+    return side if other is None else max(side, other, key=SIDES.index)
 
 
 class _Split:
@@ -129,25 +150,11 @@ class _Split:
             (category, sides[key]) for category, own in self.members.items() for key in own
         )
 
-    def provide(
-        self, category: str, side: Side, new: Collection[str], movable: Collection[str]
-    ) -> None:
-        """Move one key of `category` to `side` if none is there and one can be spared."""
-        if self._counts[category, side]:
-            return
-        own = self.members[category]
-        candidates = [key for key in own if key in movable and self._can_spare(key, key in new)]
-        if side == "train" and not candidates:  # learning a category comes before validating it
-            candidates = [key for key in own if key in new]
-        if candidates:
-            self._move(min(candidates, key=lambda key: (key not in new, position(key), key)), side)
-
-    def _can_spare(self, key: str, new: bool) -> bool:
-        side = self.sides[key]
-        if new and side == "test":
-            return True
-        others = all(self._counts[category, side] > 1 for category in self._homes[key])
-        return others and (new or side == "train")
+    def provide_training(self, category: str, spare: Collection[str]) -> None:
+        """Move one of the spare keys of `category` to training if it has none there."""
+        candidates = self.members[category] & set(spare)
+        if candidates and not self._counts[category, "train"]:
+            self._move(min(candidates, key=lambda key: (position(key), key)), "train")
 
     def _move(self, key: str, side: Side) -> None:
         for category in self._homes[key]:

@@ -46,7 +46,7 @@ class Verdict:
 def verdicts(
     names: Sequence[str],
     paths: Sequence[Path],
-    side: str,
+    sides: Sequence[str],
     probabilities: NDArray[np.floating],
     labels: NDArray[np.integer],
     categories: Sequence[str],
@@ -56,7 +56,7 @@ def verdicts(
     Args:
         names: of the pictures, as the user knows them.
         paths: where they lie.
-        side: of all of them.
+        sides: where each comes from: a side of the split, "fold 3", or "".
         probabilities: float [n, k].
         labels: int [n].
         categories: k names.
@@ -68,7 +68,7 @@ def verdicts(
         loss = float(-np.log(np.clip(np.float64(true_score), 1e-7, 1.0)))
         found.append(
             Verdict(
-                *(name, path, side, categories[label], categories[best]),
+                *(name, path, sides[i], categories[label], categories[best]),
                 *(float(scores[best]), true_score, loss),
             )
         )

@@ -1,11 +1,11 @@
 """Weighs the int8 model against float32, and decides whether guesses may use it."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,14 +37,21 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Sample:
-    """The pictures to weigh by.
+    """Pictures to weigh by, best such as the heads had not seen: learned ones are decided clearly.
 
-    paths: the picture files.
-    features: their features by the float32 model, [n, d]; None where they are not known.
+    paths: of the pictures.
+    features: the float32 model's features of them, [n, d]; None where they are not known.
+    heads: kernel [d, k] and bias [k] of heads that had not seen some of the pictures, by number.
+    head_of: the number of the head that speaks about each picture, int [n]; `OWN` for the model's
+        own. None if that speaks about all.
     """
+
+    OWN: ClassVar[int] = -1
 
     paths: Sequence[Path]
     features: Array | None
+    heads: Mapping[int, tuple[Array, Array]] = field(default_factory=dict)
+    head_of: NDArray[np.integer] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,12 +99,31 @@ def weigh_int8(
     head = corrected_head(measured.quantised, measured.exact, kernel, bias)
     with atomic_writer(run.int8_head) as part, part.open("wb") as file:
         np.savez(file, kernel=head[0], bias=head[1])
-    agreement = measure_agreement(
-        measured.quantised @ head[0] + head[1], measured.exact @ kernel + bias
-    )
+    agreement = measure_agreement(*_logits(measured, sample, (kernel, bias), classifier))
     verdict = _verdict(agreement, measured.seconds)
+    verdict["pictures_learned_from"] = sample.head_of is None
     report.say(f"int8: {verdict['reason']}.")
     return verdict
+
+
+def _logits(
+    measured: _Measured, sample: Sample, own: tuple[Array, Array], classifier: Classifier
+) -> tuple[Array, Array]:
+    """Return logits [n, k] of int8 and of float32, by heads that had not seen the pictures."""
+    numbers = np.full(len(measured.exact), Sample.OWN)
+    if sample.head_of is not None:
+        numbers = np.asarray(sample.head_of)
+    quantised = np.empty((len(numbers), len(own[1])), np.float32)
+    exact = np.empty_like(quantised)
+    for number in np.unique(numbers).tolist():
+        rows = numbers == number
+        kernel, bias = own
+        if number in sample.heads:
+            kernel, bias = (v / classifier.temperature for v in sample.heads[number])
+        head = corrected_head(measured.quantised, measured.exact, kernel, bias)
+        quantised[rows] = measured.quantised[rows] @ head[0] + head[1]
+        exact[rows] = measured.exact[rows] @ kernel + bias
+    return quantised, exact
 
 
 def _one_by_one(paths: Sequence[Path], rules: PixelRules) -> Iterator[Pixels]:

@@ -185,7 +185,9 @@ def _judge(
     judged = judge(pictures, model, report)
     names, paths = zip(*((e.name, e.path) for e in judged.examples), strict=True)
     labels = model.categories
-    found = verdicts(names, paths, pictures.side, judged.probabilities, judged.labels, labels)
+    found = verdicts(
+        names, paths, [pictures.side] * len(names), judged.probabilities, judged.labels, labels
+    )
     scores = evaluate(judged.probabilities, judged.labels, labels)
     assert scores is not None  # judge() refuses to judge by nothing
     return scores, found, judged.skipped

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from retrain.data.stream import evenly
 from retrain.export.float32 import write_float32
 from retrain.export.parity import PICTURES as PARITY_PICTURES
 from retrain.export.weighing import Sample, weigh_int8
 from retrain.files import write_text
-from retrain.jobs.training_data import TrainingData
-from retrain.model.classifier import Classifier
+from retrain.metrics import margins
 from retrain.progress import Reporter
 from retrain.run import Run
+from retrain.training.labelled import Labelled
+from retrain.training.recipe import Learned
+from retrain.training.stages import Task
 
 INT8_PICTURES = 5000  # on which int8 is weighed, at most: enough to see 0.1 %
 # Of many thousands for validation; an export that is wrong shows on ten.
@@ -33,9 +34,8 @@ class Exports:
 
 
 def write_exports(
-    classifier: Classifier,
-    data: TrainingData,
-    features: NDArray[np.float32] | None,
+    learned: Learned,
+    task: Task,
     run: Run,
     report: Reporter,
     *,
@@ -45,39 +45,70 @@ def write_exports(
     """Write the bundle's models and compare them with Keras'.
 
     Args:
-        classifier: the trained model.
-        data: pictures to compare on.
-        features: of this model for `data.pictures`, float32 [n, d]; None if not known.
+        learned: the trained model.
+        task: the pictures to compare on.
         run: where the bundle's models go.
         report: hears what happens.
         seconds_per_picture: of one forward pass, for the estimates.
         int8: whether to make and weigh the int8 model.
     """
+    classifier = learned.classifier
     write_text(run.labels, "".join(f"{name}\n" for name in classifier.categories))
-    checks = write_float32(
-        classifier, run, _parity_paths(data), report, seconds_per_picture=seconds_per_picture
-    )
+    paths = _parity_paths(learned, task)
+    checks = write_float32(classifier, run, paths, report, seconds_per_picture=seconds_per_picture)
     gc.collect()  # the graphs of a large backbone take gigabytes, and int8 needs its own
     cascade = None
     if int8 and checks["passed"]:
-        sample = _int8_sample(data, features)
+        sample = _int8_sample(learned, task)
         cascade = weigh_int8(
             classifier, run, sample, report, seconds_per_picture=seconds_per_picture
         )
     return Exports(checks, cascade)
 
 
-def _parity_paths(data: TrainingData) -> Sequence[Path]:
-    """Return validation pictures, with training pictures besides where there are few."""
-    held_out = [p.path for p in data.pictures if data.sides[p.key] == "validation"]
-    others = [p.path for p in data.pictures if data.sides[p.key] == "train"]
-    enough = max(0, PARITY_PICTURES - len(held_out))
-    return [*evenly(held_out, MOST_PARITY_PICTURES), *others[:enough]]
+def _parity_paths(learned: Learned, task: Task) -> Sequence[Path]:
+    """Return the user's validation pictures, else training pictures of all categories.
+
+    Half of the latter are those that were decided most narrowly, where a small difference shows.
+    """
+    valid, train = task.parts["validation"], task.parts["train"]
+    if len(valid.labels) >= PARITY_PICTURES:
+        return evenly([picture.path for picture in valid.pictures], MOST_PARITY_PICTURES)
+    rows = _narrow(learned, train)[: PARITY_PICTURES // 2]
+    chosen = [*rows, *_spread(train, set(rows))][: PARITY_PICTURES - len(valid.labels)]
+    return [picture.path for picture in (*valid.pictures, *(train.pictures[i] for i in chosen))]
 
 
-def _int8_sample(data: TrainingData, features: NDArray[np.float32] | None) -> Sample:
-    """Return pictures that are not for the test, which is judged once."""
-    seen = [i for i, p in enumerate(data.pictures) if data.sides[p.key] != "test"]
-    seen = evenly(seen, INT8_PICTURES)
-    known = features[seen] if features is not None else None
-    return Sample([data.pictures[i].path for i in seen], known)
+def _narrow(learned: Learned, train: Labelled) -> list[int]:
+    """Return rows of judged training pictures, the narrowest decision first."""
+    crossed = learned.head.crossed
+    judged = np.flatnonzero(crossed.judged)
+    order = np.argsort(margins(crossed.logits[judged]), kind="stable")
+    return [int(row) for row in judged[order]]
+
+
+def _spread(train: Labelled, taken: set[int]) -> list[int]:
+    """Return the other rows, the categories taking turns."""
+    turns: dict[int, int] = {}
+    ranked = []
+    for row, label in enumerate(train.labels.tolist()):
+        if row not in taken:
+            turns[label] = turns.get(label, 0) + 1
+            ranked.append((turns[label], label, row))
+    return [row for _, _, row in sorted(ranked)]
+
+
+def _int8_sample(learned: Learned, task: Task) -> Sample:
+    """Return pictures that are not for the test, with heads that had not seen them, if known."""
+    train, valid = task.parts["train"], task.parts["validation"]
+    paths = [picture.path for picture in (*train.pictures, *valid.pictures)]
+    rows = evenly(range(len(paths)), INT8_PICTURES)
+    chosen = [paths[i] for i in rows]
+    if learned.stage != "head":
+        return Sample(chosen, None, {}, None)
+    crossed = learned.head.crossed
+    heads = {fold: (linear.kernel, linear.bias) for fold, linear in crossed.heads.items()}
+    unseen = np.full(len(valid.labels), Sample.OWN)
+    fold = np.concatenate([crossed.fold, unseen])[rows]
+    features = np.concatenate([train.features, valid.features])[rows]
+    return Sample(chosen, features, heads, fold)

@@ -7,12 +7,12 @@ from retrain.config import TrainConfig
 from retrain.features import seconds_per_picture
 from retrain.files import atomic_writer, machine_errors, output_file
 from retrain.jobs.start import start
-from retrain.model.build import add_head
 from retrain.plots import draw_sweep
 from retrain.progress import Reporter, duration
 from retrain.training.balance import category_weights
+from retrain.training.head import fit_head
 from retrain.training.lr_finder import Sweep
-from retrain.training.stages import Task, Tuning, train_head
+from retrain.training.stages import Tuning
 from retrain.workspace import Workspace
 
 
@@ -41,14 +41,12 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
         path = output_file(output, workspace.root / "lr-find.png")
         opening = start(workspace, config, report)
         network, forward, features = opening.extract(report)
-    data, rules = opening.data, opening.rules
-    parts = data.by_side(features)
-    train, count = parts["train"], len(data.categories)
-    weights = category_weights(train.labels, count, config.balance)
-    head, _ = train_head(train, parts["validation"], count, config.head, weights, report)
-    task = Task(network, opening.backbone, rules, parts, data.categories, config)
-    tuning = Tuning(task, add_head(network, head.kernel, head.bias), weights)
-    cost = tuning.sweep_cost(seconds_per_picture(forward, rules.size))
+    task = opening.task(network, features)
+    train = task.parts["train"]
+    weights = category_weights(train.labels, len(task.categories), config.balance)
+    head = fit_head(train, task.folds, task.groups, config.head, weights, report)
+    tuning = Tuning.of(task, head, weights)
+    cost = tuning.sweep_cost(seconds_per_picture(forward, task.rules.size))
     report.say(f"Sweep: trying learning rates, about {duration(cost)}.")
     found = tuning.sweep(tuning.copy(), report)
     with machine_errors(path.parent), atomic_writer(path) as part:

@@ -12,6 +12,7 @@ from retrain.jobs.training_data import TrainingData
 from retrain.progress import Reporter, counted
 from retrain.run import Run
 from retrain.training.checkpoints import Checkpoints
+from retrain.training.folds import UNJUDGED
 from retrain.workspace import Workspace
 
 _PURPOSE = ("pictures", "options", "backbone", "weights")  # other libraries lead to the same model
@@ -100,7 +101,9 @@ def _purpose(run: Run) -> list[Any]:
 
 
 def _write_data(run: Run, data: TrainingData) -> None:
-    run.write_split(data.pictures, data.sides, data.previous)
+    train, folds = data.learned_from, data.folds.of_picture.tolist()
+    judged = {p.sha256: fold for p, fold in zip(train, folds, strict=True) if fold != UNJUDGED}
+    run.write_split(data.pictures, data.sides, judged, data.before)
     run.write_skipped(data.skipped)
 
 

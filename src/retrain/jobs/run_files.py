@@ -1,28 +1,21 @@
 """What a training leaves in its run for people: history, metrics, predictions."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, fields
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from retrain.data.records import HELD_OUT, Side
+from retrain.data.records import HELD_OUT
 from retrain.evaluate.verdicts import (
-    Verdict,
-    verdicts,
-    worst_first,
     write_confusion,
     write_predictions,
 )
 from retrain.evaluate.worst import draw_top_losses
 from retrain.files import atomic_writer, write_csv, write_json, write_text
-from retrain.metrics import Evaluation, calibration_error, log_loss, softmax
+from retrain.jobs.judging import Judgement
 from retrain.plots import draw_history, save_png, svg
 from retrain.run import Run
-from retrain.training.calibration import Calibration
 from retrain.training.checkpoints import EpochRow
-from retrain.training.labelled import Labelled
+from retrain.training.head import Head
 from retrain.training.recipe import Learned
 from retrain.training.schedules import rate_share
 from retrain.training.stages import Task
@@ -30,21 +23,14 @@ from retrain.training.stages import Task
 CURVE_POINTS = 200  # of the learning rate's curve
 
 
-def write_results(
-    run: Run,
-    task: Task,
-    learned: Learned,
-    evaluations: Mapping[Side, Evaluation | None],
-    found: Sequence[Verdict],
-) -> None:
+def write_results(run: Run, task: Task, learned: Learned, judgement: Judgement) -> None:
     """Write history, metrics and predictions, and draw them.
 
     Args:
         run: whose files they are.
         task: what was to be learned.
         learned: the model and how it came about.
-        evaluations: of each side.
-        found: verdicts, the greatest loss first.
+        judgement: how good it is.
     """
     header = tuple(entry.name for entry in fields(EpochRow))
     rows = (
@@ -52,39 +38,29 @@ def write_results(
     )
     write_csv(run.history, header, rows)
     _draw_history(run, learned)
-    metrics: dict[str, Any] = {"categories": task.categories}
-    for side, scores in evaluations.items():
-        metrics[side] = scores.as_dict() if scores else None
-    metrics["calibration"] = asdict(learned.calibration) | {
-        side: _calibration(learned.logits[side], task.parts[side].labels, learned.calibration)
-        for side, scores in evaluations.items()
-        if scores
+    metrics = {
+        "categories": task.categories,
+        **judgement.as_dict(task.categories),
+        "calibration": asdict(learned.calibration),
     }
     write_json(run.metrics, metrics)
-    write_predictions(run.predictions, found)
+    found = judgement.verdicts
+    write_predictions(run.out_of_fold, [v for v in found if v.side not in HELD_OUT])
+    write_predictions(run.predictions, [v for v in found if v.side in HELD_OUT])
     write_confusion(run.confusion, found)
-    validation = [verdict for verdict in found if verdict.side == "validation"]
-    draw_top_losses(validation, task.rules, run.top_losses)
+    draw_top_losses(found, task.rules, run.top_losses)
+    if learned.stage == "head":
+        _write_fold_heads(run, learned.head)
 
 
-def judge_held_back(
-    parts: Mapping[Side, Labelled], categories: Sequence[str], learned: Learned
-) -> list[Verdict]:
-    """Return what the model says of validation and test pictures, the greatest loss first."""
-    temperature = learned.calibration.temperature
-    found = [
-        verdict
-        for side in HELD_OUT
-        for verdict in verdicts(
-            [picture.name for picture in parts[side].pictures],
-            [picture.path for picture in parts[side].pictures],
-            side,
-            softmax(learned.logits[side], temperature),
-            parts[side].labels,
-            categories,
-        )
-    ]
-    return worst_first(found)
+def _write_fold_heads(run: Run, head: Head) -> None:
+    """Keep the heads of the folds, so that heat maps show what led them astray."""
+    arrays = {}
+    for fold, linear in head.crossed.heads.items():
+        arrays[f"kernel{fold}"] = linear.kernel.astype(np.float16)
+        arrays[f"bias{fold}"] = linear.bias.astype(np.float16)
+    with atomic_writer(run.fold_heads) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def _draw_history(run: Run, learned: Learned) -> None:
@@ -101,18 +77,3 @@ def _draw_history(run: Run, learned: Learned) -> None:
     with atomic_writer(run.history_plot) as part:
         save_png(figure, part)
     write_text(run.history_svg, svg(figure, "history"))
-
-
-def _calibration(
-    logits: NDArray[np.float32], labels: NDArray[np.integer], calibration: Calibration
-) -> dict[str, Any]:
-    """Return what the temperature did on one side, with the number of pictures behind it."""
-    before, after = softmax(logits), softmax(logits, calibration.temperature)
-    return {
-        "pictures": len(labels),
-        "log_loss": {"before": log_loss(before, labels), "after": log_loss(after, labels)},
-        "calibration_error": {
-            "before": calibration_error(before, labels),
-            "after": calibration_error(after, labels),
-        },
-    }

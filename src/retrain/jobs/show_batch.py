@@ -45,7 +45,7 @@ def show_batch(root: Path, config: TrainConfig, output: Path | None, report: Rep
     rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
     with workspace.lock(report.warn):
         path = output_file(output, workspace.root / "show-batch.png")
-        data = read_training_data(workspace, rules, config.split.group_by, report)
+        data = read_training_data(workspace, rules, config, report)
     training = [p for p in data.pictures if data.sides[p.key] == "train"]
     rng = np.random.default_rng(config.seed)
     # The categories take turns, so that a rare one is seen too.

@@ -16,6 +16,7 @@ from retrain.model.devices import gpus
 from retrain.model.predict import Forward
 from retrain.model.weights import Weights, choose, obtain
 from retrain.progress import Reporter
+from retrain.training.stages import Task
 from retrain.workspace import Workspace
 
 
@@ -39,6 +40,20 @@ class Start:
         features = bottlenecks(self.data.pictures, network, forward, self.rules, folder, report)
         return network, forward, features
 
+    def task(self, network: keras.Model, features: NDArray[np.float32]) -> Task:
+        """Return what is to be learned, from features [n, d] of all pictures."""
+        data = self.data
+        return Task(
+            network=network,
+            backbone=self.backbone,
+            rules=self.rules,
+            parts=data.by_side(features),
+            groups=data.groups[: len(data.learned_from)],
+            folds=data.folds,
+            categories=data.categories,
+            config=self.config,
+        )
+
 
 def start(workspace: Workspace, config: TrainConfig, report: Reporter) -> Start:
     """Choose the backbone, read the pictures, and find the weights.
@@ -55,6 +70,6 @@ def start(workspace: Workspace, config: TrainConfig, report: Reporter) -> Start:
     backbone, reason = choose(config.backbone.name, config.backbone.weights, bool(gpus()))
     rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
     report.say(f"Backbone: {backbone.name} at {rules.size} px ({reason}).")
-    data = read_training_data(workspace, rules, config.split.group_by, report)
+    data = read_training_data(workspace, rules, config, report)
     weights = obtain(backbone, config.backbone.weights, report.say)
     return Start(workspace, config, backbone, reason, rules, data, weights)

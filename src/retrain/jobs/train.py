@@ -8,7 +8,7 @@ import platform
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,28 +19,26 @@ import tensorflow as tf
 
 from retrain.bundle import Manifest
 from retrain.config import TrainConfig
-from retrain.data.records import HELD_OUT, Side, Skipped
+from retrain.data.records import Skipped
 from retrain.errors import ChecksFailed, MachineError, Terminated, first_line
 from retrain.evaluate.advice import advice
-from retrain.evaluate.verdicts import Verdict
 from retrain.export.float32 import SECONDS as EXPORT_SECONDS
 from retrain.features import seconds_per_picture
 from retrain.jobs.exports import Exports, write_exports
+from retrain.jobs.judging import Judgement, judge
 from retrain.jobs.report import write_report
 from retrain.jobs.resume import Identity, begin, superseded
-from retrain.jobs.run_files import judge_held_back, write_results
+from retrain.jobs.run_files import write_results
 from retrain.jobs.skipped import NAMED
 from retrain.jobs.start import Start, start
-from retrain.metrics import Evaluation, evaluate, softmax
 from retrain.model.classifier import Classifier
 from retrain.model.devices import dtype_policy_name, gpus
 from retrain.progress import Reporter
 from retrain.run import Run
 from retrain.training.checkpoints import Checkpoints
-from retrain.training.labelled import Labelled
 from retrain.training.logs import TensorBoard
 from retrain.training.recipe import Learned, learn
-from retrain.training.stages import Budget, Task
+from retrain.training.stages import Budget
 from retrain.version import VERSION
 from retrain.workspace import Workspace
 
@@ -51,15 +49,15 @@ NEARLY_FULL = 1 << 20  # bytes left on a disk that counts as full
 class Trained:
     """A finished training.
 
-    evaluations: by side, None where the side has no pictures. verdicts: on validation and test
-    pictures, the greatest loss first. advice: what to do next, a sentence each. interruption:
-    that came when the model was published and only the report was missing; the caller should
-    raise it once it has told the rest.
+    judgement: how good the model is.
+    advice: what to do next, a sentence each.
+    skipped: files that were left out.
+    interruption: that came when the model was published and only the report was missing; the
+        caller should raise it once it has told the rest.
     """
 
     run: Run
-    evaluations: Mapping[Side, Evaluation | None]
-    verdicts: Sequence[Verdict]
+    judgement: Judgement
     advice: Sequence[str]
     skipped: Sequence[Skipped]
     seconds: float
@@ -100,27 +98,26 @@ def train(
         with _tidy(run, checkpoints):
             # Each picture through the backbone once, then the head, then fine-tuning.
             network, forward, features = opening.extract(report)
-            data, parts = opening.data, opening.data.by_side(features)
-            task = Task(network, opening.backbone, opening.rules, parts, data.categories, config)
+            data = opening.data
+            task = opening.task(network, features)
             seconds = seconds_per_picture(forward, opening.rules.size)
-            log = TensorBoard(run.logs, data.categories, parts["validation"].labels)
+            log = TensorBoard(run.logs, data.categories, task.judging_labels())
             learned = learn(
                 task, Budget(seconds, _deadline(begun, config)), checkpoints, report, log=log
             )
+            # What it is worth, on pictures that it had not learned from.
+            judgement = judge(task, learned, report)
             # The exports, compared with what was trained; then all that is known goes on record.
             exports = write_exports(
-                learned.classifier,
-                data,
-                features if learned.stage == "head" else None,
+                learned,
+                task,
                 run,
                 report,
                 seconds_per_picture=seconds,
                 int8=config.int8,
             )
-            found = judge_held_back(parts, data.categories, learned)
-            evaluations = _evaluations(learned, parts, data.categories)
-            write_results(run, task, learned, evaluations, found)
-            run.write_manifest(_manifest(run, opening, learned, exports, evaluations, command))
+            write_results(run, task, learned, judgement)
+            run.write_manifest(_manifest(run, opening, learned, exports, judgement, command))
         # The run is finished. It is published if its exports are right; the rest is tidying up.
         needless = superseded(workspace, run)
         shutil.rmtree(run.checkpoints, ignore_errors=True)
@@ -128,26 +125,15 @@ def train(
         for other in needless:
             shutil.rmtree(other.folder, ignore_errors=True)
         interruption = _report(run, learned.classifier, report)
-    counts = Counter(p.category for p in parts["train"].pictures)
+    counts = Counter(p.category for p in data.learned_from)
     return Trained(
         run=run,
-        evaluations=evaluations,
-        verdicts=found,
-        advice=advice(found, {name: counts[name] for name in data.categories}),
+        judgement=judgement,
+        advice=advice(judgement.verdicts, {name: counts[name] for name in data.categories}),
         skipped=data.skipped,
         seconds=time.monotonic() - begun,
         interruption=interruption,
     )
-
-
-def _evaluations(
-    learned: Learned, parts: Mapping[Side, Labelled], categories: Sequence[str]
-) -> dict[Side, Evaluation | None]:
-    temperature = learned.calibration.temperature
-    return {
-        side: evaluate(softmax(learned.logits[side], temperature), parts[side].labels, categories)
-        for side in HELD_OUT
-    }
 
 
 def _manifest(
@@ -155,7 +141,7 @@ def _manifest(
     opening: Start,
     learned: Learned,
     exports: Exports,
-    evaluations: Mapping[Side, Evaluation | None],
+    judgement: Judgement,
     command: str,
 ) -> Manifest:
     return Manifest(
@@ -171,7 +157,7 @@ def _manifest(
         kept=learned.stage,
         seed=opening.config.seed,
         data_fingerprint=opening.data.fingerprint(),
-        metrics=_brief(evaluations),
+        metrics=_brief(judgement),
         checks=exports.checks,
         cascade=exports.cascade,
         versions=_versions(),
@@ -197,12 +183,21 @@ def _deadline(begun: float, config: TrainConfig) -> float:
     return begun + config.minutes * 60 - EXPORT_SECONDS
 
 
-def _brief(evaluations: Mapping[Side, Evaluation | None]) -> dict[str, Any]:
-    names = ("pictures", "accuracy", "interval_95", "macro_f1", "log_loss")
-    return {
-        side: {name: scores.as_dict()[name] for name in names} if scores else None
-        for side, scores in evaluations.items()
+def _brief(judgement: Judgement) -> dict[str, Any]:
+    """Return the main figures, for the manifest."""
+    names = ("pictures", "groups", "accuracy", "interval_95", "macro_f1", "log_loss")
+    brief = {
+        name: {key: scores.as_dict()[key] for key in names}
+        for name, scores in judgement.evaluations.items()
     }
+    unlike = judgement.beyond
+    beyond = unlike and {
+        "accuracy": unlike.accuracy,
+        "interval_95": list(unlike.interval),
+        "drop": unlike.drop,
+    }
+    words = list(judgement.sentences)
+    return {"judged_by": judgement.leading, **brief, "beyond": beyond, "in_words": words}
 
 
 def _versions() -> dict[str, str]:

@@ -59,6 +59,14 @@ def losses(
     return np.asarray(-scores[np.arange(len(labels)), labels])
 
 
+def probability_losses(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Return the log loss of each picture, float [n], for probabilities [n, k]."""
+    true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return np.asarray(-np.log(np.clip(true, 1e-7, 1.0)))
+
+
 def calibrated_loss(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
     """Return the log loss at the temperature that suits these pictures; NaN where there are none.
 

@@ -17,40 +17,39 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from retrain.config import HeadConfig
-from retrain.metrics import softmax
+from retrain.metrics import error_rate, log_loss, macro_f1, softmax
 from retrain.training.calibration import fit_temperature, losses
 from retrain.training.examples import Examples, side_by_side
 from retrain.training.folds import UNJUDGED
+from retrain.training.optimism import Optimism, optimism
 from retrain.training.regression import Array, Exact, Linear, Point, Regression
 
 PATIENCE = 2  # penalties in a row that bring nothing
 GAIN = 0.01  # share of the loss that a penalty must save to bring something
 STEP = math.sqrt(10)  # from penalty to penalty beyond the ends of the grid
 ENDS = (1e-7, 1e3)  # of all grids
-DRAWS = 500  # of the bootstrap
 
 
 @dataclass(frozen=True)
 class Trial:
     """What came of one penalty.
 
-    head: fitted on all pictures. temperature: that suits the judged pictures. judged_loss: mean
-    over them, each at the temperature of the other folds; NaN where there are none.
+    head: fitted on all pictures.
+    temperature: that suits the judged pictures.
+    train_loss: of the head on the pictures that it learned from, at that temperature.
+    judged_loss: the mean over judged pictures, each at the temperature of the other folds; NaN
+        where there are none, as are the next two.
+    error_rate, macro_f1: of the judged pictures.
     """
 
     penalty: float
     head: Linear
     temperature: float
+    train_loss: float
     judged_loss: float
+    error_rate: float
+    macro_f1: float
     seconds: float
-
-
-@dataclass(frozen=True)
-class Optimism:
-    """What the choice of the penalty flatters the rows by that it was made on; never below 0."""
-
-    accuracy: float
-    log_loss: float
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,20 @@ def cross_fit(
             if best is None or loss < min(trial.judged_loss for trial in trials):
                 best = answers
             warmth = fit_temperature(answers.logits[judged], labels[judged])
-            trials.append(Trial(penalty, answers.head, warmth, loss, time.monotonic() - start))
+            scores = answers.logits[judged]
+            on_train = softmax(answers.head.logits(examples.features), warmth)
+            trials.append(
+                Trial(
+                    penalty=penalty,
+                    head=answers.head,
+                    temperature=warmth,
+                    train_loss=log_loss(on_train, labels),
+                    judged_loss=loss,
+                    error_rate=error_rate(scores, labels[judged]),
+                    macro_f1=macro_f1(scores, labels[judged]),
+                    seconds=time.monotonic() - start,
+                )
+            )
             tell(trials[-1])
             return loss
 
@@ -273,45 +285,3 @@ class _Path:
             logits[self.order[rows]] = own.logits(self.features[rows])
         by_fold = dict(zip(self.numbers, heads, strict=True))
         return _Answers(head, by_fold, logits, labels, self.fold)
-
-
-def optimism(
-    losses: NDArray[np.floating],
-    right: NDArray[np.bool_],
-    groups: Sequence[str],
-    chosen: int,
-    seed: int = 0,
-) -> Optimism:
-    """Return what choosing one of several heads on some pictures flatters its figures there by.
-
-    Groups are drawn with replacement; the head that is best on the drawn ones is compared with the
-    chosen one on those that were not drawn. What it is worse by is the optimism.
-
-    Args:
-        losses: float [heads, n].
-        right: bool [heads, n].
-        groups: of each picture, n.
-        chosen: the index of the head that was chosen on all pictures.
-        seed: of the draws.
-    """
-    names, index = np.unique(np.asarray(groups, dtype=object), return_inverse=True)
-    if len(names) < 2 or len(losses) < 2:
-        return Optimism(0.0, 0.0)
-
-    def sums(values: NDArray[np.generic]) -> Exact:
-        rows = np.atleast_2d(values).astype(np.float64)
-        return np.stack([np.bincount(index, row, len(names)) for row in rows])
-
-    draws = np.random.default_rng(seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), DRAWS
-    )
-    loss, hits, sizes = sums(losses), sums(right), sums(np.ones(len(groups)))
-    picked = (draws @ loss.T).argmin(axis=1)
-    out = (draws == 0).astype(np.float64)
-    pictures = np.maximum(out @ sizes.T, 1.0)
-
-    def worse(values: Exact) -> float:
-        means = (out @ values.T) / pictures
-        return float((means[np.arange(DRAWS), picked] - means[:, chosen]).mean())
-
-    return Optimism(max(0.0, -worse(hits)), max(0.0, worse(loss)))

@@ -21,3 +21,7 @@ class Labelled:
     pictures: Sequence[Picture]
     features: NDArray[np.float32]
     labels: NDArray[np.integer]
+
+    def some(self, rows: NDArray[np.integer]) -> "Labelled":
+        """Return those of some rows; their features are copied."""
+        return Labelled([self.pictures[i] for i in rows], self.features[rows], self.labels[rows])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from retrain.data.records import HELD_OUT, Side
 from retrain.metrics import softmax
-from retrain.model.build import add_head, copy_under, shift_bias
+from retrain.model.build import copy_under, shift_bias
 from retrain.model.classifier import Classifier
 from retrain.model.predict import predict_logits
 from retrain.progress import Reporter, counted
@@ -19,31 +19,38 @@ from retrain.training.calibration import (
     Calibration,
     fit_temperature,
     losses,
+    probability_losses,
 )
 from retrain.training.checkpoints import Checkpoints, EpochRow, Plan
-from retrain.training.fit import Log
-from retrain.training.head import Head
+from retrain.training.fit import Fitted, Log
+from retrain.training.head import Head, fit_head
 from retrain.training.labelled import Labelled
-from retrain.training.stages import Budget, Task, Tuning, fine_tune, train_head
+from retrain.training.stages import Budget, Task, Tuning, fine_tune
 
 
 @dataclass(frozen=True)
 class Learned:
     """The model that won.
 
-    classifier: the model in float32, with its temperature.
-    stage: the stage that made it, "head" or "fine_tune".
+    classifier: the model, float32, with its temperature.
+    head: the head on the frozen backbone, which was cross-fitted, whether it won or not.
+    stage: "head" or "fine_tune".
     policy: the Keras dtype policy that it was trained under.
-    logits: its logits on validation and test pictures before calibration, float32 [n, k].
+    logits: float32 [n, k] of validation and test pictures, before calibration.
+    judged: rows of training pictures that it has answers for without having learned from them.
+    answers: calibrated probabilities of these, float32 [m, k].
     calibration: how the temperature was found.
     history: one row for each penalty of the head and for each epoch of fine-tuning.
     plan: the plan of fine-tuning; None if there was none.
     """
 
     classifier: Classifier
+    head: Head
     stage: str
     policy: str
     logits: Mapping[Side, NDArray[np.float32]]
+    judged: NDArray[np.intp]
+    answers: NDArray[np.float32]
     calibration: Calibration
     history: Sequence[EpochRow]
     plan: Plan | None
@@ -52,7 +59,7 @@ class Learned:
 def learn(
     task: Task, budget: Budget, checkpoints: Checkpoints, report: Reporter, *, log: Log
 ) -> Learned:
-    """Train the head, then fine-tune from it; return the tuned model if validation shows a gain.
+    """Train the head, then fine-tune from it; return the tuned model if pictures show a gain.
 
     Args:
         task: what is to be learned.
@@ -61,32 +68,27 @@ def learn(
         report: hears what happens.
         log: hears of each step and epoch.
     """
-    train, valid = task.parts["train"], task.parts["validation"]
+    train = task.parts["train"]
     weights = category_weights(train.labels, len(task.categories), task.config.balance)
     if weights is not None:
         _tell_weights(train.labels, task.categories, weights, report)
     # The head: a convex problem on cached features.
-    head, history = train_head(
-        train, valid, len(task.categories), task.config.head, weights, report
-    )
-    for row in history:
-        chosen = row.penalty == head.penalty
-        log.epoch(row, softmax(head.logits(valid.features)) if chosen else None)
-    start = add_head(task.network, head.kernel, head.bias)
+    head = fit_head(train, task.folds, task.groups, task.config.head, weights, report)
+    for row in head.rows():
+        log.epoch(row)
     # Fine-tuning from there, if there is anything to gain and time for it.
-    tuning = Tuning(task, start, weights)
+    tuning = Tuning.of(task, head, weights)
     tuned = fine_tune(tuning, head, budget, checkpoints, report, log=log)
     if tuned is None:
-        return _kept_head(task, start, head, history)
+        return _kept_head(tuning, head)
     model, fitted = tuned
-    history = (*history, *fitted.history)
     if fitted.best is None:
-        report.say("Kept: the head alone, because fine-tuning finished no epoch.")
-        return _kept_head(task, start, head, history, fitted.plan)
+        report.say("The head alone is kept; fine-tuning finished no epoch.")
+        return _kept_head(tuning, head, fitted)
     # The contest: both as they would be published.
-    contestant = _calibrated(_exportable(model, tuning), task, history, fitted.plan)
-    if not _wins(contestant, head, valid, report):
-        return _kept_head(task, start, head, history, fitted.plan)
+    contestant = _calibrated(_exportable(model, tuning), tuning, head, fitted)
+    if not _wins(contestant, head, tuning, report):
+        return _kept_head(tuning, head, fitted)
     return replace(contestant, policy=model.dtype_policy.name)
 
 
@@ -99,38 +101,54 @@ def _exportable(model: keras.Model, tuning: Tuning) -> keras.Model:
     return model
 
 
-def _calibrated(model: keras.Model, task: Task, history: Sequence[EpochRow], plan: Plan) -> Learned:
-    """Let a fine-tuned model answer the held-back pictures, and fit its temperature to them."""
+def _calibrated(model: keras.Model, tuning: Tuning, head: Head, fitted: Fitted) -> Learned:
+    """Let a fine-tuned model judge the pictures held back, and fit its temperature to them."""
+    task, jury = tuning.task, tuning.task.jury()
     raw = Classifier(model, task.rules, task.categories)
-    logits: dict[Side, NDArray[np.float32]] = {
-        side: predict_logits(raw.forward, [p.path for p in task.parts[side].pictures], task.rules)
-        for side in HELD_OUT
-    }
-    labels = task.parts["validation"].labels
-    temperature = fit_temperature(logits["validation"], labels)
+
+    def logits(of: Labelled) -> NDArray[np.float32]:
+        return predict_logits(raw.forward, [p.path for p in of.pictures], task.rules)
+
+    judged = logits(tuning.judged_by)
+    temperature = fit_temperature(judged, tuning.judged_by.labels)
+    by_user = len(jury) == 0
     return Learned(
         classifier=raw.at_temperature(temperature),
+        head=head,
         stage="fine_tune",
         policy="float32",
-        logits=logits,
-        calibration=Calibration(temperature, "validation", len(labels)),
-        history=history,
-        plan=plan,
+        logits={
+            "validation": judged if by_user else judged[:0],
+            "test": logits(task.parts["test"]),
+        },
+        judged=jury,
+        answers=softmax(judged[:0] if by_user else judged, temperature),
+        calibration=Calibration(
+            temperature, "validation" if by_user else "one fold", len(tuning.judged_by.labels)
+        ),
+        history=(*head.rows(), *fitted.history),
+        plan=fitted.plan,
     )
 
 
-def _wins(tuned: Learned, head: Head, valid: Labelled, report: Reporter) -> bool:
-    """Tell whether a fine-tuned model beats the head on validation pictures, and say so."""
-    new = losses(tuned.logits["validation"], valid.labels, tuned.calibration.temperature)
-    old = losses(head.logits(valid.features), valid.labels, head.calibration.temperature)
-    both = f"its validation loss is {new.mean():.4f}, and the head's is {old.mean():.4f}"
+def _wins(tuned: Learned, head: Head, tuning: Tuning, report: Reporter) -> bool:
+    """Tell whether a fine-tuned model beats the head on the same pictures, and say so."""
+    labels = tuning.judged_by.labels
+    if len(tuned.judged):
+        new = probability_losses(tuned.answers, labels)
+        old = probability_losses(head.crossed.probabilities()[tuned.judged], labels)
+    else:
+        new = losses(tuned.logits["validation"], labels, tuned.calibration.temperature)
+        old_logits = head.logits(tuning.judged_by.features)
+        old = losses(old_logits, labels, head.calibration.temperature)
+    both = f"its loss is {new.mean():.4f}, the head's {old.mean():.4f}"
+    on = f"on {counted(len(labels), 'picture')} that neither had seen"
     better = is_better(new, old)
     if better:
-        report.say(f"Kept: the fine-tuned model; {both}.")
+        report.say(f"The fine-tuned model is kept: {on}, {both}.")
     else:
         report.say(
-            "Kept: the head alone. The fine-tuned model shows no gain beyond chance on "
-            f"{counted(len(valid.labels), 'picture')}: {both}."
+            f"The head alone is kept: {on}, fine-tuning shows no gain beyond chance ({both})."
         )
     return better
 
@@ -148,21 +166,20 @@ def is_better(new: NDArray[np.floating], old: NDArray[np.floating]) -> bool:
     return bool(gains.mean() > error)
 
 
-def _kept_head(
-    task: Task,
-    model: keras.Model,
-    head: Head,
-    history: Sequence[EpochRow],
-    plan: Plan | None = None,
-) -> Learned:
+def _kept_head(tuning: Tuning, head: Head, fitted: Fitted | None = None) -> Learned:
+    task, judged = tuning.task, np.flatnonzero(head.crossed.judged)
+    temperature = head.calibration.temperature
     return Learned(
-        classifier=Classifier(model, task.rules, task.categories, head.calibration.temperature),
+        classifier=Classifier(tuning.start, task.rules, task.categories, temperature),
+        head=head,
         stage="head",
         policy="float32",
         logits={side: head.logits(task.parts[side].features) for side in HELD_OUT},
+        judged=judged,
+        answers=head.crossed.probabilities()[judged],
         calibration=head.calibration,
-        history=history,
-        plan=plan,
+        history=(*head.rows(), *(fitted.history if fitted else ())),
+        plan=fitted.plan if fitted else None,
     )
 
 

@@ -7,7 +7,7 @@ training both at once (Kumar et al. 2022, https://arxiv.org/abs/2202.10054).
 import itertools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -15,29 +15,28 @@ import numpy as np
 from keras.optimizers.schedules import LearningRateSchedule
 from numpy.typing import NDArray
 
-from retrain.config import FineTuneConfig, HeadConfig, TrainConfig
+from retrain.config import FineTuneConfig, TrainConfig
 from retrain.data.images import PixelRules
 from retrain.data.records import Side
 from retrain.model.backbones import Backbone
-from retrain.model.build import copy_under, free_last_groups, shift_bias
+from retrain.model.build import add_head, copy_under, free_last_groups, shift_bias
 from retrain.model.devices import dtype_policy_name
 from retrain.model.predict import Forward, predict_logits
 from retrain.progress import Reporter, counted, duration
 from retrain.training.balance import prior_shift
-from retrain.training.checkpoints import Checkpoints, EpochRow, Plan
+from retrain.training.checkpoints import Checkpoints, Plan
 from retrain.training.fit import Course, Fitted, Learner, Log, Validation, fit
-from retrain.training.head import Head, best_head, fit_head
+from retrain.training.folds import Folds
+from retrain.training.head import Head
 from retrain.training.labelled import Labelled
 from retrain.training.lr_finder import STEPS as SWEEP_STEPS
 from retrain.training.lr_finder import Sweep, rising_rate, sweep
 from retrain.training.optim import make_optimizer, make_step
 from retrain.training.pipeline import RandomViews
 
-# Seconds per picture, feature and category, for all penalties together; measured on two cores.
-SECONDS_PER_HEAD_WORK = 6e-7
-SWEEP_SHARE = 0.1  # share of the time left that a sweep for the learning rate may take
-CERTAIN = 0.8  # share of the time left that is planned for; a cycle cut short is worth little
-TRAINING_COST = 3.0  # cost of a training step in forward passes; backward costs about two
+SWEEP_SHARE = 0.1  # of the time left that a sweep for the learning rate may cost
+CERTAIN = 0.8  # of the time left that epochs are planned for: a cycle cut short is worth little
+TRAINING_COST = 3.0  # a training step against a forward pass; backward costs about twice forward
 
 
 @dataclass(frozen=True)
@@ -47,17 +46,36 @@ class Task:
     network: the frozen backbone, from uint8 pixels to features.
     backbone: the backbone's row of the table.
     rules: how pictures become pixels.
-    parts: the pictures, features and labels of each side.
-    categories: the names of the categories, in the order of the model's outputs.
-    config: all settings of the recipe, and the seed.
+    parts: pictures, features and labels of each side.
+    groups: what each training picture belongs to.
+    folds: which training pictures judge together.
+    categories: their names, in the order of the model's outputs.
+    config: the recipe, and the seed.
     """
 
     network: keras.Model
     backbone: Backbone
     rules: PixelRules
     parts: Mapping[Side, Labelled]
+    groups: Sequence[str]
+    folds: Folds
     categories: tuple[str, ...]
     config: TrainConfig
+
+    def judging_labels(self) -> NDArray[np.integer]:
+        """Return the true categories of the pictures that choose the epoch, int [n]."""
+        jury = self.jury()
+        return self.parts["train"].labels[jury] if len(jury) else self.parts["validation"].labels
+
+    def jury(self) -> NDArray[np.intp]:
+        """Return the rows of training pictures that judge fine-tuning: those of one fold.
+
+        None do where the user has made a validation side, which judges instead.
+        """
+        numbers = self.folds.numbers()
+        if len(self.parts["validation"].labels) or not numbers:
+            return np.zeros(0, np.intp)
+        return np.flatnonzero(self.folds.of_picture == numbers[0])
 
 
 @dataclass(frozen=True)
@@ -72,57 +90,6 @@ class Budget:
     deadline: float
 
 
-def train_head(
-    train: Labelled,
-    valid: Labelled,
-    categories: int,
-    config: HeadConfig,
-    weights: NDArray[np.float64] | None,
-    report: Reporter,
-) -> tuple[Head, tuple[EpochRow, ...]]:
-    """Fit the head on cached features; return the best one and a row for each that was tried.
-
-    Args:
-        train: the pictures to learn from.
-        valid: the pictures that choose among the heads, if there are enough of them.
-        categories: the number of categories.
-        config: the settings of the head.
-        weights: how much a picture counts, by its category, float [k]; None if all count the same.
-        report: hears the estimate and shows a row per penalty.
-    """
-    work = len(train.labels) * train.features.shape[1] * categories
-    if len(valid.labels) < config.enough_to_judge:
-        work *= config.folds
-    report.say(
-        f"Head: fitting a logistic regression to {counted(len(train.labels), 'picture')}, "
-        f"about {duration(work * SECONDS_PER_HEAD_WORK)}."
-    )
-    heads = fit_head(
-        (train.features, train.labels),
-        (valid.features, valid.labels),
-        [picture.key for picture in train.pictures],
-        categories,
-        config,
-        weights,
-        report,
-    )
-    rows = (
-        EpochRow(
-            "head",
-            number,
-            head.penalty,
-            head.train_loss,
-            head.valid_loss,
-            head.error_rate,
-            head.macro_f1,
-            None,
-            head.seconds,
-        )
-        for number, head in enumerate(heads, start=1)
-    )
-    return best_head(heads), tuple(rows)
-
-
 @dataclass(frozen=True)
 class Tuning:
     """What fine-tuning works on.
@@ -130,11 +97,25 @@ class Tuning:
     task: what is to be learned.
     start: the backbone with its fitted head, float32; it is not changed.
     weights: how much a picture counts, by its category, float [k]; None if all count the same.
+    learned_from: pictures that it learns from.
+    judged_by: pictures that choose the epoch; none of them is learned from.
     """
 
     task: Task
     start: keras.Model
     weights: NDArray[np.float64] | None
+    learned_from: Labelled
+    judged_by: Labelled
+
+    @classmethod
+    def of(cls, task: Task, head: Head, weights: NDArray[np.float64] | None) -> "Tuning":
+        """Put together what fine-tunes from a head: one fold judges, unless the user chose who."""
+        train, jury = task.parts["train"], task.jury()
+        start = add_head(task.network, head.kernel, head.bias)
+        if len(jury) == 0:
+            return cls(task, start, weights, train, task.parts["validation"])
+        others = np.setdiff1d(np.arange(len(train.labels)), jury)
+        return cls(task, start, weights, train.some(others), train.some(jury))
 
     @property
     def recipe(self) -> FineTuneConfig:
@@ -152,7 +133,7 @@ class Tuning:
 
     def sampler(self) -> RandomViews:
         """Return the augmented training pictures."""
-        train, config = self.task.parts["train"], self.task.config
+        train, config = self.learned_from, self.task.config
         return RandomViews(
             pictures=train.pictures,
             labels=train.labels,
@@ -221,7 +202,7 @@ def fine_tune(
         `report` was told. The model is under the configured precision and has the weights of its
         best epoch; its logits are still shifted by the weights of categories.
     """
-    recipe, valid = tuning.recipe, tuning.task.parts["validation"]
+    recipe, valid = tuning.recipe, tuning.judged_by
     if not _is_worth_trying(head, len(valid.labels), recipe, report):
         return None
     before = checkpoints.progress()
@@ -230,7 +211,7 @@ def fine_tune(
         report.say(f"Fine-tuning: going on after epoch {before.epoch} of {plan.epochs}.")
         model = tuning.copy()
     else:
-        count = len(tuning.task.parts["train"].labels)
+        count = len(tuning.learned_from.labels)
         epochs = _affordable_epochs(count, len(valid.labels), recipe, budget, report)
         if epochs == 0:
             return None
@@ -254,8 +235,8 @@ def fine_tune(
 
 
 def _validation(tuning: Tuning, model: keras.Model) -> Validation:
-    """Return what judges each epoch: the logits without the shift of weighted categories."""
-    valid, rules = tuning.task.parts["validation"], tuning.task.rules
+    """Return what judges a model's epochs: its logits without the shift of weighted categories."""
+    valid, rules = tuning.judged_by, tuning.task.rules
     forward, shift = Forward(model), prior_shift(tuning.weights)
     paths = [picture.path for picture in valid.pictures]
     by_loss = tuning.recipe.best_by == "loss"
@@ -289,21 +270,19 @@ def _found_rates(
 
 
 def _is_worth_trying(head: Head, valid: int, config: FineTuneConfig, report: Reporter) -> bool:
-    """Tell whether fine-tuning is wanted, and whether validation could show that it helps."""
+    """Tell whether fine-tuning is wanted and pictures could show that it helps."""
     if config.when == "never":
         return False
     if valid == 0:
-        report.say(
-            "Fine-tuning is left out: there is no validation picture to tell whether it helps."
-        )
+        report.say("Fine-tuning is left out: no picture could tell whether it helps.")
         return False
-    doubt = 1 / (head.calibration.pictures + 2)  # which calibration leaves to a faultless head
-    faultless = head.error_rate == 0 and head.valid_loss - doubt < config.nothing_to_gain
+    chosen, pictures = head.chosen, head.calibration.pictures
+    doubt = 1 / (pictures + 2)  # that calibration leaves even a faultless head
+    faultless = chosen.error_rate == 0 and chosen.judged_loss - doubt < config.nothing_to_gain
     if config.when == "auto" and faultless:
         report.say(
-            "Fine-tuning is left out: the head makes no mistake on "
-            f"{counted(valid, 'validation picture')} (loss {head.valid_loss:.4f}), so they could "
-            "not show a gain."
+            f"Fine-tuning is left out: the head makes no mistake on {counted(pictures, 'picture')} "
+            f"that it had not seen (loss {chosen.judged_loss:.4f}), so none could show a gain."
         )
         return False
     return True
