@@ -248,6 +248,43 @@ class Evaluation:
         }
 
 
+def evaluate_guesses(
+    truth: NDArray[np.integer],
+    guesses: NDArray[np.integer],
+    scores: NDArray[np.floating],
+    losses: NDArray[np.floating],
+    categories: Sequence[str],
+) -> Evaluation:
+    """Score guesses whose probabilities of other categories are not known; at least one.
+
+    Args:
+        truth: the true category of each picture, int [n].
+        guesses: int [n].
+        scores: of the guesses, float [n], 0..1.
+        losses: minus the logarithm of the true category's probability, float [n].
+        categories: k names.
+
+    Returns:
+        An evaluation without `top_k`.
+    """
+    confusion = confusion_matrix(truth, guesses, len(categories))
+    by_category = category_scores(confusion, categories)
+    bins = reliability(scores, guesses == truth, 15)
+    correct, total = int(np.trace(confusion)), len(truth)
+    return Evaluation(
+        pictures=total,
+        accuracy=correct / total,
+        interval=wilson_interval(correct, total),
+        macro_f1=float(np.mean([one.f1 for one in by_category if one.support])),
+        top_k={},
+        log_loss=float(np.mean(losses)),
+        calibration_error=sum(abs(b.score - b.accuracy) * b.pictures for b in bins) / total,
+        reliability=reliability(scores, guesses == truth),
+        categories=by_category,
+        confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
+    )
+
+
 def evaluate(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer], categories: Sequence[str]
 ) -> Evaluation | None:

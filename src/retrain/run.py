@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
 
 from retrain.bundle import Manifest, read_manifest
 from retrain.data.images import PixelRules
@@ -25,12 +29,14 @@ class SplitRow:
     """A picture of a split. name: its path in the data folder when the model was trained.
 
     sha256: of its content, hex; "" where an older version wrote down a group instead.
+    key: what it belongs to.
     """
 
     name: str
     category: str
     side: str
     sha256: str
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -234,10 +240,31 @@ class Run:
     def read_split(self) -> list[SplitRow]:
         """Return the pictures of the split, without those that were gone when it was made."""
         return [
-            SplitRow(row["path"], row.get("category") or "", row.get("side") or "", content_of(row))
+            SplitRow(
+                name=row["path"],
+                category=row.get("category") or "",
+                side=row.get("side") or "",
+                sha256=content_of(row),
+                key=row.get("key") or "",
+            )
             for row in read_csv(self.split)
             if row.get("path")
         ]
+
+    def read_fold_heads(self) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Return kernel [d, k] and bias [k] of each fold's head, by "fold 3"; none without them."""
+        try:
+            with np.load(self.fold_heads) as arrays:
+                numbers = [name.removeprefix("bias") for name in arrays if name.startswith("bias")]
+                return {
+                    f"fold {number}": (
+                        arrays[f"kernel{number}"].astype(np.float32),
+                        arrays[f"bias{number}"].astype(np.float32),
+                    )
+                    for number in numbers
+                }
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            return {}
 
     def read_skipped(self) -> list[Skipped]:
         """Return the files that were left out."""

@@ -33,7 +33,7 @@ def command(
     Example: retrain compare tf_files/runs/20261101T080000Z-resnet50 tf_files/model
     """
     from retrain.cli.console import Terminal
-    from retrain.jobs.evaluate import compare
+    from retrain.jobs.compare import compare
     from retrain.progress import counted
 
     result = compare(first, second, data, side, Terminal())
@@ -45,7 +45,7 @@ def command(
             "scores": [scores.as_dict() for scores in result.scores],
             "only_first": [v.as_dict() for v in result.only_first],
             "only_second": [v.as_dict() for v in result.only_second],
-            "mcnemar_p": result.p_value,
+            "p_value": result.p_value,
         }
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))
     else:
@@ -56,7 +56,6 @@ def command(
             click.echo(f"Right only in {number}: {counted(len(found), 'picture')}")
             print_verdicts(found)
         meaning = "more" if result.p_value < CHANCE else "no more"
-        test = f"McNemar's test: p = {result.p_value:.3g}"
-        click.echo(f"{test}; the difference is {meaning} than chance explains.")
+        click.echo(f"p = {result.p_value:.3g}: the difference is {meaning} than chance explains.")
     if result.skipped:
         raise InputsFailed(f"{counted(len(result.skipped), 'picture')} could not be compared.")

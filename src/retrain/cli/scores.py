@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
 
 WORST = 5  # pictures named
+NOTHING = "\N{EN DASH}"  # where there is no number
+JUDGED_BY = {
+    "cross_fitted": "the head, cross-validated",
+    "one_fold": "the fine-tuned model, on the fold that chose its epoch",
+    "validation": "your validation pictures",
+    "test": "test pictures",
+}
 
 
 def accuracy(scores: "Evaluation") -> str:
@@ -33,6 +40,10 @@ def print_categories(scores: "Evaluation") -> None:
     width = max(len("true category"), *map(len, names)) + 2
     click.echo(f"  {'true category':<{width}}precision  recall      F1  guessed as")
     for score, row in zip(scores.categories, scores.confusion, strict=True):
+        if score.support == 0:
+            nothing = f"{NOTHING:>9}{NOTHING:>8}{NOTHING:>8}"
+            click.echo(f"  {score.category:<{width}}{nothing}  no picture to judge by")
+            continue
         guessed = ", ".join(
             f"{name} {count}" for name, count in zip(names, row, strict=True) if count
         )

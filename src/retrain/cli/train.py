@@ -20,7 +20,7 @@ from retrain.cli.options import (
     train_config,
     tuning_options,
 )
-from retrain.cli.scores import WORST, accuracy, print_categories, print_verdicts
+from retrain.cli.scores import JUDGED_BY, WORST, accuracy, print_categories, print_verdicts
 
 if TYPE_CHECKING:
     from retrain.jobs.train import Trained
@@ -87,17 +87,17 @@ def command(tf_files: Path, fresh: bool, as_json: bool, **settings: Any) -> None
 def _print_summary(tf_files: Path, result: "Trained") -> None:
     from retrain.progress import duration
 
-    for side, scores in result.evaluations.items():
-        if scores is None:
-            click.echo(f"{side.capitalize()}: no pictures.")
-        else:
-            click.echo(f"{side.capitalize()} {accuracy(scores)}")
-    last = result.evaluations["test"] or result.evaluations["validation"]
-    if last:
-        print_categories(last)
-    if any(not verdict.right for verdict in result.verdicts):
+    judgement = result.judgement
+    for sentence in judgement.sentences:
+        click.echo(sentence)
+    for name, scores in judgement.evaluations.items():
+        click.echo(f"{JUDGED_BY.get(name, name).capitalize()}: {accuracy(scores)}")
+    if judgement.main:
+        print_categories(judgement.main)
+    wrong = [verdict for verdict in judgement.verdicts if not verdict.right]
+    if wrong:
         click.echo("Most wrong:")
-        print_verdicts([v for v in result.verdicts if not v.right][:WORST])
+        print_verdicts(wrong[:WORST])
     for sentence in result.advice:
         click.echo(f"Next: {sentence}")
     # Where the file system has no links, no path leads through `model`.

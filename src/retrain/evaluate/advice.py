@@ -8,17 +8,22 @@ from retrain.progress import counted
 
 FEW_TO_LEARN = 20  # fewer training pictures of a category are too few
 RARE = 10  # a category is rare if another one has this many times its pictures
-FEW_TO_JUDGE = 50  # fewer held-back pictures, of all categories together, are too few
+WIDE = 0.15  # an interval of the accuracy wider than that leaves much open
 SURE = 0.9  # the score from which a guess counts as sure
 SHOWN = 3  # most names in a sentence
 
 
-def advice(found: Sequence[Verdict], training: Mapping[str, int]) -> list[str]:
+def advice(
+    found: Sequence[Verdict],
+    training: Mapping[str, int],
+    interval: tuple[float, float] | None = None,
+) -> list[str]:
     """Return what to do next, a sentence each, the most useful first.
 
     Args:
         found: the verdicts on held-back pictures, the greatest loss first.
         training: the number of training pictures, by category.
+        interval: 95 % of the accuracy that is published; None to take it from the verdicts.
     """
     sentences = []
     sure = [v for v in found if not v.right and v.score >= SURE]
@@ -46,12 +51,13 @@ def advice(found: Sequence[Verdict], training: Mapping[str, int]) -> list[str]:
             f"There are few training pictures of {names}{more}: add some, until there are at least "
             f"{wanted} of each."
         )
-    if found and len(found) < FEW_TO_JUDGE:
-        low, high = wilson_interval(sum(v.right for v in found), len(found))
-        sentences.append(
-            f"{counted(len(found), 'held-back picture')} cannot tell much: the accuracy on new "
-            f"ones may be anywhere from {low:.2f} to {high:.2f}. Add pictures to know it better."
-        )
+    if found:
+        low, high = interval or wilson_interval(sum(v.right for v in found), len(found))
+        if high - low > WIDE:
+            sentences.append(
+                f"{counted(len(found), 'picture')} cannot tell much: the accuracy on new ones "
+                f"may be anywhere from {low:.2f} to {high:.2f}. Add pictures to know it better."
+            )
     if found and not sentences:
         sentences.append(
             "Nothing stands out. Try the model on pictures from another camera, place or season."

@@ -18,6 +18,7 @@ from tf_keras_vis.utils.scores import CategoricalScore
 from retrain.config import ExplainMethod
 from retrain.data.images import Pixels
 from retrain.errors import UsageError
+from retrain.model.build import LOGITS
 
 _CAMS = {
     "gradcam": Gradcam,
@@ -50,6 +51,11 @@ class Interpreter:
         maps = [one.name for one in self._model.layers if _has_maps(one)]
         self.layer = _known(layer, maps) if layer else maps[-1]
         self._guided: keras.Model | None = None
+
+    def use_head(self, kernel: NDArray[np.floating], bias: NDArray[np.floating]) -> None:
+        """Explain the logits of another head from now on: kernel [d, k], bias [k]."""
+        self._model.get_layer(LOGITS).set_weights([kernel, bias])
+        self._guided = None  # a copy with the head from before
 
     def heat(
         self, method: ExplainMethod, pixels: Pixels, categories: Sequence[int]

@@ -42,8 +42,9 @@ class Facts:
     labels: Sequence[str]
     rules: PixelRules
     verdicts: Sequence[Verdict]
-    metrics: Mapping[str, Mapping[str, Any] | None]
+    metrics: Mapping[str, Any]
     heat: Mapping[str, tuple[Pixels, Pixels]]
+    learning: tuple[str, str]
     counts: Mapping[str, Mapping[str, int]]
     skipped: Sequence[tuple[str, str]]
     settings: Sequence[tuple[str, str]]
@@ -72,12 +73,15 @@ def render(facts: Facts) -> str:
     thumbnails = _Thumbnails(facts.rules, _BUDGET - taken)
     right = sorted((v for v in found if v.right), key=lambda v: v.name)
     correct = [(v, thumbnails.uri(v)) for v in right[:: max(1, len(right) // CORRECT)][:CORRECT]]
+    lead = facts.metrics.get(facts.metrics.get("judged_by") or "")
+    interval = tuple(lead["interval_95"]) if lead else None
     training = {label: facts.counts.get(label, {}).get("train", 0) for label in facts.labels}
     return environment.get_template("report.html.jinja").render(
         facts=facts,
         right=len(found) - len(wrong),
         pair=most_confused(found),
-        advice=advice(found, training) if found else [],
+        advice=advice(found, training, interval) if found else [],
+        names=_names(facts.metrics),
         top=[(v, *heat[v.name]) for v in top],
         categories=category_scores(_confusion(facts.labels, found), facts.labels),
         rows=list(_matrix(facts.labels, found, thumbnails)) if matrix else [],
@@ -87,6 +91,17 @@ def render(facts: Facts) -> str:
         matrix=matrix,
         most_skipped=_SKIPPED,
     )
+
+
+def _names(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what a model was judged by, by name and in words, as far as there are figures."""
+    words = (
+        ("cross_fitted", "Cross-validated head"),
+        ("one_fold", "Fine-tuned model, on the fold that chose its epoch"),
+        ("test", "Test"),
+        ("validation", "Validation"),
+    )
+    return [(name, text) for name, text in words if metrics.get(name)]
 
 
 @dataclass(frozen=True)

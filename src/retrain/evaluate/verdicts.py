@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from retrain.errors import BundleError
 from retrain.files import ENCODE_ERRORS, write_csv
+from retrain.metrics import Evaluation, evaluate_guesses
 
 _HEADER = ("path", "side", "category", "guess", "score", "score_of_category", "loss")
 
@@ -131,6 +132,18 @@ def read_predictions(path: Path, data: Path | None) -> list[Verdict]:
             ]
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise BundleError(f"{path} cannot be read ({error}). Train again.") from error
+
+
+def evaluate_verdicts(found: Sequence[Verdict], categories: Sequence[str]) -> Evaluation:
+    """Score verdicts, at least one, of which only the guess and its score are known."""
+    index = {name: i for i, name in enumerate(categories)}
+    return evaluate_guesses(
+        np.array([index[v.category] for v in found], np.int64),
+        np.array([index[v.guess] for v in found], np.int64),
+        np.array([v.score for v in found]),
+        np.array([v.loss for v in found]),
+        categories,
+    )
 
 
 def most_confused(found: Iterable[Verdict]) -> tuple[str, str, int] | None:

@@ -1,12 +1,11 @@
-"""How good a published model is on labelled pictures, and how two models compare."""
+"""How good a published model is on labelled pictures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrain.data.records import Side, Skipped
-from retrain.errors import UsageError
-from retrain.evaluate.found_again import shared
+from retrain.errors import DataError, UsageError
 from retrain.evaluate.labelled_pictures import (
     KnownPictures,
     held_back,
@@ -14,14 +13,24 @@ from retrain.evaluate.labelled_pictures import (
     labelled_folder,
     pictures_of,
 )
-from retrain.evaluate.verdicts import Verdict, verdicts, write_confusion, write_predictions
+from retrain.evaluate.verdicts import (
+    Verdict,
+    evaluate_verdicts,
+    read_predictions,
+    verdicts,
+    worst_first,
+    write_confusion,
+    write_predictions,
+)
 from retrain.evaluate.worst import draw_top_losses
 from retrain.files import machine_errors, output_folder
 from retrain.infer.model import Model
-from retrain.metrics import Evaluation, evaluate, mcnemar
+from retrain.metrics import Evaluation, evaluate
 from retrain.progress import Reporter
 from retrain.run import Run
 from retrain.workspace import open_run
+
+ANSWERS = "pictures of its training, by heads or models that had not learned from them"
 
 
 @dataclass(frozen=True)
@@ -48,23 +57,6 @@ class Evaluated:
     def confusion(self) -> tuple[tuple[int, ...], ...]:
         """Counts [k][k]: a row for each true category, a column for each guess."""
         return self.scores.confusion
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Two models on the same pictures.
-
-    only_first, only_second: verdicts of that model on pictures that it alone names correctly.
-    p_value: of McNemar's exact test.
-    """
-
-    runs: tuple[str, str]
-    source: str
-    scores: tuple[Evaluation, Evaluation]
-    only_first: Sequence[Verdict]
-    only_second: Sequence[Verdict]
-    p_value: float
-    skipped: Sequence[Skipped]
 
 
 def evaluate_model(
@@ -98,62 +90,44 @@ def evaluate_with(
     model: Model, data: Path | None, side: Side | None, report: Reporter
 ) -> Evaluated:
     """Do what `evaluate_model` does with a model that is open, and write nothing."""
+    if data is None and side is None and model.run.out_of_fold.exists():
+        return _out_of_fold(model.run)
     pictures = _pictures(model.run, data, side, report)
-    scores, found, skipped = _judge(pictures, model, report)
+    scores, found, skipped = judge_with(pictures, model, report)
     return Evaluated(model.run.manifest.run, pictures.source, scores, found, skipped)
 
 
-def compare(
-    first: Path, second: Path, data: Path | None, side: Side | None, report: Reporter
-) -> Compared:
-    """Judge two models by the same pictures, such as neither has learned from.
-
-    Args:
-        first: run, bundle or workspace.
-        second: another.
-        data: labelled folder; None for pictures that both trainings held back.
-        side: as for `evaluate_model`.
-        report: as for `evaluate_model`.
-
-    Raises:
-        UsageError: the models know different categories, or share no pictures.
-        BundleError, DataError: as for `evaluate_model`.
-    """
-    runs = [open_run(root) for root in (first, second)]
-    labels = runs[0].manifest.labels
-    if set(labels) != set(runs[1].manifest.labels):
-        raise UsageError(
-            "Models to compare must know the same categories. Received: "
-            f"{', '.join(labels)} and {', '.join(runs[1].manifest.labels)}."
+def _out_of_fold(run: Run) -> Evaluated:
+    """Return what the training itself found on pictures that were not learned from."""
+    found = worst_first(read_predictions(run.out_of_fold, run.data))
+    if not found:
+        raise DataError(
+            f"{run.name} must have judged pictures that it had not learned from. Received: none in "
+            f"{run.out_of_fold}. Name a folder of labelled pictures.",
+            setting="data",
         )
-    if data is None:
-        pictures = _held_back_by_both(runs[0], runs[1], side, report)
-    else:
-        _one_source(data, side)
-        pictures = labelled_folder(runs, data.absolute(), report)
-    judged = [_judge(pictures, Model(run, precision="float32"), report) for run in runs]
-    right = [{v.name for v in found if v.right} for _, found, _ in judged]
-    only_first = [v for v in judged[0][1] if v.name in right[0] - right[1]]
-    only_second = [v for v in judged[1][1] if v.name in right[1] - right[0]]
-    return Compared(
-        runs=(runs[0].manifest.run, runs[1].manifest.run),
-        source=pictures.source,
-        scores=(judged[0][0], judged[1][0]),
-        only_first=only_first,
-        only_second=only_second,
-        p_value=mcnemar(len(only_first), len(only_second)),
-        skipped=judged[0][2],
-    )
+    scores = evaluate_verdicts(found, run.manifest.labels)
+    if run.judged and run.judged[1].get("pictures") == len(found):
+        # Their interval allows for groups, and for the choice of the penalty.
+        _, figures = run.judged
+        low, high = figures["interval_95"]
+        scores = replace(
+            scores,
+            accuracy=figures["accuracy"],
+            interval=(low, high),
+            log_loss=figures["log_loss"],
+        )
+    return Evaluated(run.manifest.run, ANSWERS, scores, found, ())
 
 
 def _pictures(run: Run, data: Path | None, side: Side | None, report: Reporter) -> KnownPictures:
     if data is None:
         return pictures_of(run, *held_back(run, side), report)
-    _one_source(data, side)
+    one_source(data, side)
     return labelled_folder([run], data.absolute(), report)
 
 
-def _one_source(data: Path, side: Side | None) -> None:
+def one_source(data: Path, side: Side | None) -> None:
     if side is not None:
         raise UsageError(
             "Pictures come from a labelled folder or from a side of the split, not from both. "
@@ -162,24 +136,7 @@ def _one_source(data: Path, side: Side | None) -> None:
         )
 
 
-def _held_back_by_both(
-    first: Run, second: Run, side: Side | None, report: Reporter
-) -> KnownPictures:
-    side, rows = held_back(first, side)
-    # The same side: validation pictures had a say in the training that held them back.
-    _, others = held_back(second, side)
-    common = shared(rows, others)
-    if not common:
-        raise UsageError(
-            "Two models are compared on pictures that both held back. Received: "
-            f"{first.name} and {second.name}, which have none in common. Name a folder of labelled "
-            "pictures.",
-            setting="data",
-        )
-    return pictures_of(first, side, common, report)
-
-
-def _judge(
+def judge_with(
     pictures: KnownPictures, model: Model, report: Reporter
 ) -> tuple[Evaluation, list[Verdict], Sequence[Skipped]]:
     judged = judge(pictures, model, report)

@@ -4,20 +4,23 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from retrain.data.images import BadPicture, Pixels, read_bytes, read_pixels
+from retrain.data.images import BadPicture, PixelRules, Pixels, read_bytes, read_pixels
+from retrain.data.stream import batched
 from retrain.errors import BundleError
 from retrain.evaluate.found_again import find_again
 from retrain.evaluate.interpret import Interpreter
 from retrain.evaluate.report import TOP_LOSSES, Facts, render
-from retrain.evaluate.verdicts import Verdict, read_predictions
+from retrain.evaluate.verdicts import Verdict, read_predictions, worst_first
 from retrain.files import machine_errors, output_file, read_json, write_text
 from retrain.model.classifier import Classifier, load_classifier
-from retrain.plots import overlay
+from retrain.plots import draw_learning, overlay, svg
 from retrain.progress import Reporter, counted
 from retrain.run import Run
 from retrain.workspace import open_run
@@ -59,18 +62,23 @@ def write_report(run: Run, classifier: Classifier | None, path: Path, report: Re
     if data is None:
         missing.append("The pictures: the run does not lie in its workspace.")
     found: list[Verdict] = []
-    try:
-        found = read_predictions(run.predictions, data)
-        if any(not {v.category, v.guess} <= set(manifest.labels) for v in found):
-            found = []
-            missing.append(f"{run.predictions.name} belongs to another model.")
-    except BundleError as error:
-        missing.append(str(error))
+    for file in (run.out_of_fold, run.predictions):
+        if file == run.out_of_fold and not file.exists():
+            continue  # an older run's
+        try:
+            some = read_predictions(file, data)
+            if any(not {v.category, v.guess} <= set(manifest.labels) for v in some):
+                some = []
+                missing.append(f"{file.name} belongs to another model.")
+            found += some
+        except BundleError as error:
+            missing.append(str(error))
+    found = worst_first(found)
     if data:
         found, gone = _found_again(found, run, data, report)
         if gone:
             missing.append(f"{counted(gone, 'picture')} of this run: gone or replaced since.")
-    heat = dict(_heat(found[:TOP_LOSSES], classifier, report)) if classifier and data else {}
+    heat = dict(_heat(found[:TOP_LOSSES], run, classifier, report)) if classifier and data else {}
     if classifier is None:
         missing.append("Heat maps: the run has no model.keras.")
     for sentence in missing:
@@ -93,7 +101,8 @@ def write_report(run: Run, classifier: Classifier | None, path: Path, report: Re
             labels=manifest.labels,
             rules=run.rules,
             verdicts=found,
-            metrics={side: manifest.metrics.get(side) for side in ("validation", "test")},
+            metrics=manifest.metrics,
+            learning=_learning(run),
             heat=heat,
             counts=counts,
             skipped=[(bad.name, bad.reason) for bad in run.read_skipped()],
@@ -108,6 +117,17 @@ def write_report(run: Run, classifier: Classifier | None, path: Path, report: Re
         write_text(path, page)
 
 
+def _learning(run: Run) -> tuple[str, str]:
+    """Return the learning curve as an `<svg>` element and in words; both "" without one."""
+    curve = read_json(run.metrics).get("learning_curve")
+    if not curve:
+        return "", ""
+    figure = draw_learning(curve["pictures"], curve["accuracy"], curve["doubled"])
+    points = zip(curve["pictures"], curve["accuracy"], strict=True)
+    words = "; ".join(f"{accuracy:.3f} of {pictures:.0f} pictures" for pictures, accuracy in points)
+    return svg(figure, "learning"), f"Accuracy by the number of pictures learned from: {words}."
+
+
 def _found_again(
     found: list[Verdict], run: Run, data: Path, report: Reporter
 ) -> tuple[list[Verdict], int]:
@@ -120,27 +140,35 @@ def _found_again(
 
 
 def _heat(
-    found: list[Verdict], classifier: Classifier, report: Reporter
+    found: list[Verdict], run: Run, classifier: Classifier, report: Reporter
 ) -> Iterator[tuple[str, tuple[Pixels, Pixels]]]:
-    """Yield pictures as the network sees them, and with what spoke for the guess, by name."""
+    """Yield pictures as the network sees them, and with what spoke for the guess, by name.
+
+    A picture that the model learned from is explained by the head of its fold, whose guess it is.
+    """
     interpreter = Interpreter(classifier.network)
-    labels = classifier.categories
+    labels, heads = classifier.categories, run.read_fold_heads()
     with report.bar("heat maps", len(found)) as advance:
-        for start in range(0, len(found), _BATCH):
-            batch = []
-            for verdict in found[start : start + _BATCH]:
-                try:
-                    batch.append((verdict, read_pixels(read_bytes(verdict.path), classifier.rules)))
-                except BadPicture:
-                    continue  # counted as gone
-            if batch:
-                pixels = np.stack([one for _, one in batch])
-                guesses = [labels.index(verdict.guess) for verdict, _ in batch]
-                for (verdict, one), map_ in zip(
-                    batch, interpreter.heat("gradcam", pixels, guesses), strict=True
-                ):
-                    yield verdict.name, (one, overlay(one, map_))
-            advance(len(found[start : start + _BATCH]))
+        for side, own in groupby(sorted(found, key=lambda v: v.side), key=lambda v: v.side):
+            if classifier.head[0].shape == heads.get(side, classifier.head)[0].shape:
+                interpreter.use_head(*heads.get(side, classifier.head))
+            for some in batched(own, _BATCH):
+                batch = [one for one in map(partial(_seen, classifier.rules), some) if one]
+                if batch:
+                    pixels = np.stack([one for _, one in batch])
+                    guesses = [labels.index(verdict.guess) for verdict, _ in batch]
+                    maps = interpreter.heat("gradcam", pixels, guesses)
+                    for (verdict, one), map_ in zip(batch, maps, strict=True):
+                        yield verdict.name, (one, overlay(one, map_))
+                advance(len(some))
+
+
+def _seen(rules: PixelRules, verdict: Verdict) -> tuple[Verdict, Pixels] | None:
+    """Return a picture as the network sees it; None if it cannot be read."""
+    try:
+        return verdict, read_pixels(read_bytes(verdict.path), rules)
+    except BadPicture:
+        return None
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -60,7 +60,7 @@ def _write_fold_heads(run: Run, head: Head) -> None:
         arrays[f"kernel{fold}"] = linear.kernel.astype(np.float16)
         arrays[f"bias{fold}"] = linear.bias.astype(np.float16)
     with atomic_writer(run.fold_heads) as part, part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def _draw_history(run: Run, learned: Learned) -> None:

@@ -129,7 +129,11 @@ def train(
     return Trained(
         run=run,
         judgement=judgement,
-        advice=advice(judgement.verdicts, {name: counts[name] for name in data.categories}),
+        advice=advice(
+            judgement.verdicts,
+            {name: counts[name] for name in data.categories},
+            judgement.main.interval if judgement.main else None,
+        ),
         skipped=data.skipped,
         seconds=time.monotonic() - begun,
         interruption=interruption,

@@ -1,0 +1,138 @@
+"""How two models compare on the same pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from retrain.data.records import Side, Skipped
+from retrain.errors import UsageError
+from retrain.evaluate.found_again import shared
+from retrain.evaluate.labelled_pictures import (
+    KnownPictures,
+    held_back,
+    labelled_folder,
+    pictures_of,
+)
+from retrain.evaluate.verdicts import Verdict, evaluate_verdicts, read_predictions
+from retrain.infer.model import Model
+from retrain.jobs.evaluate import ANSWERS, judge_with, one_source
+from retrain.metrics import Evaluation, mcnemar, sign_flip
+from retrain.progress import Reporter
+from retrain.run import Run
+from retrain.workspace import open_run
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two models on the same pictures.
+
+    only_first, only_second: verdicts of that model on pictures that it alone names correctly.
+    p_value: of McNemar's exact test.
+    """
+
+    runs: tuple[str, str]
+    source: str
+    scores: tuple[Evaluation, Evaluation]
+    only_first: Sequence[Verdict]
+    only_second: Sequence[Verdict]
+    p_value: float
+    skipped: Sequence[Skipped]
+
+
+def compare(
+    first: Path, second: Path, data: Path | None, side: Side | None, report: Reporter
+) -> Compared:
+    """Judge two models by the same pictures, such as neither has learned from.
+
+    Args:
+        first: run, bundle or workspace.
+        second: another.
+        data: labelled folder; None for pictures that both trainings held back.
+        side: as for `evaluate_model`.
+        report: as for `evaluate_model`.
+
+    Raises:
+        UsageError: the models know different categories, or share no pictures.
+        BundleError, DataError: as for `evaluate_model`.
+    """
+    runs = [open_run(root) for root in (first, second)]
+    labels = runs[0].manifest.labels
+    if set(labels) != set(runs[1].manifest.labels):
+        raise UsageError(
+            "Models to compare must know the same categories. Received: "
+            f"{', '.join(labels)} and {', '.join(runs[1].manifest.labels)}."
+        )
+    if data is None and side is None and all(run.out_of_fold.exists() for run in runs):
+        return _compare_out_of_fold(*runs)
+    if data is None:
+        pictures = _held_back_by_both(runs[0], runs[1], side, report)
+    else:
+        one_source(data, side)
+        pictures = labelled_folder(runs, data.absolute(), report)
+    judged = [judge_with(pictures, Model(run, precision="float32"), report) for run in runs]
+    right = [{v.name for v in found if v.right} for _, found, _ in judged]
+    only_first = [v for v in judged[0][1] if v.name in right[0] - right[1]]
+    only_second = [v for v in judged[1][1] if v.name in right[1] - right[0]]
+    return Compared(
+        runs=(runs[0].manifest.run, runs[1].manifest.run),
+        source=pictures.source,
+        scores=(judged[0][0], judged[1][0]),
+        only_first=only_first,
+        only_second=only_second,
+        p_value=mcnemar(len(only_first), len(only_second)),
+        skipped=judged[0][2],
+    )
+
+
+def _held_back_by_both(
+    first: Run, second: Run, side: Side | None, report: Reporter
+) -> KnownPictures:
+    side, rows = held_back(first, side)
+    # The same side: validation pictures had a say in the training that held them back.
+    _, others = held_back(second, side)
+    common = shared(rows, others)
+    if not common:
+        raise _nothing_in_common(first, second)
+    return pictures_of(first, side, common, report)
+
+
+def _compare_out_of_fold(first: Run, second: Run) -> Compared:
+    """Compare what both trainings said of pictures that they had not learned from."""
+    (mine, keys), (theirs, _) = _by_content(first), _by_content(second)
+    both = sorted(mine.keys() & theirs.keys())
+    common = [content for content in both if mine[content].category == theirs[content].category]
+    if not common:
+        raise _nothing_in_common(first, second)
+    pairs = [(mine[content], theirs[content]) for content in common]
+    right = [np.array([pair[i].right for pair in pairs]) for i in range(2)]
+    labels = first.manifest.labels
+    return Compared(
+        runs=(first.manifest.run, second.manifest.run),
+        source=ANSWERS,
+        scores=(
+            evaluate_verdicts([one for one, _ in pairs], labels),
+            evaluate_verdicts([other for _, other in pairs], labels),
+        ),
+        only_first=[one for one, other in pairs if one.right and not other.right],
+        only_second=[other for one, other in pairs if other.right and not one.right],
+        p_value=sign_flip(*right, [keys[content] for content in common]),
+        skipped=(),
+    )
+
+
+def _by_content(run: Run) -> tuple[dict[str, Verdict], dict[str, str]]:
+    """Return out-of-fold verdicts, and what each picture belongs to, by the content's sha256."""
+    found = {verdict.name: verdict for verdict in read_predictions(run.out_of_fold, run.data)}
+    rows = [row for row in run.read_split() if row.sha256 and row.name in found]
+    return {row.sha256: found[row.name] for row in rows}, {row.sha256: row.key for row in rows}
+
+
+def _nothing_in_common(first: Run, second: Run) -> UsageError:
+    return UsageError(
+        "Two models are compared on pictures that neither had learned from. Received: "
+        f"{first.name} and {second.name}, which have none in common. Name a folder of labelled "
+        "pictures.",
+        setting="data",
+    )
