@@ -19,8 +19,9 @@ from retrain.model.predict import Forward
 from retrain.model.weights import Weights
 from retrain.progress import Silent
 from retrain.training.calibration import calibrated_loss
-from retrain.training.checkpoints import Checkpoints, EpochRow, Plan
+from retrain.training.checkpoints import Checkpoints, Plan
 from retrain.training.fit import Course, Fitted, Learner, Log, Validation, fit
+from retrain.training.history import EpochRow
 from retrain.training.optim import make_optimizer, make_step
 from retrain.training.pipeline import Batches
 from retrain.training.schedules import rate_share

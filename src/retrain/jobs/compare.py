@@ -106,7 +106,7 @@ def _compare_out_of_fold(first: Run, second: Run) -> Compared:
     if not common:
         raise _nothing_in_common(first, second)
     pairs = [(mine[content], theirs[content]) for content in common]
-    right = [np.array([pair[i].right for pair in pairs]) for i in range(2)]
+    right = np.array([(one.right, other.right) for one, other in pairs])
     labels = first.manifest.labels
     return Compared(
         runs=(first.manifest.run, second.manifest.run),
@@ -117,7 +117,7 @@ def _compare_out_of_fold(first: Run, second: Run) -> Compared:
         ),
         only_first=[one for one, other in pairs if one.right and not other.right],
         only_second=[other for one, other in pairs if other.right and not one.right],
-        p_value=sign_flip(*right, [keys[content] for content in common]),
+        p_value=sign_flip(right[:, 0], right[:, 1], [keys[content] for content in common]),
         skipped=(),
     )
 

@@ -128,6 +128,11 @@ def _pictures(run: Run, data: Path | None, side: Side | None, report: Reporter) 
 
 
 def one_source(data: Path, side: Side | None) -> None:
+    """Refuse a side of the split together with a folder of labelled pictures.
+
+    Raises:
+        UsageError: both are given.
+    """
     if side is not None:
         raise UsageError(
             "Pictures come from a labelled folder or from a side of the split, not from both. "
@@ -139,6 +144,7 @@ def one_source(data: Path, side: Side | None) -> None:
 def judge_with(
     pictures: KnownPictures, model: Model, report: Reporter
 ) -> tuple[Evaluation, list[Verdict], Sequence[Skipped]]:
+    """Return a model's scores on pictures, its verdicts, and which could not be read."""
     judged = judge(pictures, model, report)
     names, paths = zip(*((e.name, e.path) for e in judged.examples), strict=True)
     labels = model.categories

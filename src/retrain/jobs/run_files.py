@@ -14,8 +14,8 @@ from retrain.files import atomic_writer, write_csv, write_json, write_text
 from retrain.jobs.judging import Judgement
 from retrain.plots import draw_history, save_png, svg
 from retrain.run import Run
-from retrain.training.checkpoints import EpochRow
 from retrain.training.head import Head
+from retrain.training.history import EpochRow
 from retrain.training.recipe import Learned
 from retrain.training.schedules import rate_share
 from retrain.training.stages import Task

@@ -14,7 +14,8 @@ from retrain.data.images import Pixels
 from retrain.metrics import error_rate, macro_f1, softmax
 from retrain.progress import Advance, Reporter
 from retrain.training.calibration import calibrated_loss
-from retrain.training.checkpoints import Checkpoints, EpochRow, Plan, Progress
+from retrain.training.checkpoints import Checkpoints, Plan, Progress
+from retrain.training.history import EpochRow
 from retrain.training.optim import Step
 from retrain.training.pipeline import Sampler
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from retrain.config import HeadConfig
 from retrain.progress import Reporter, counted, duration
 from retrain.training.calibration import Calibration
-from retrain.training.checkpoints import EpochRow
 from retrain.training.crossfit import CrossFitted, Trial, cross_fit
 from retrain.training.examples import Examples
 from retrain.training.folds import Folds
+from retrain.training.history import EpochRow
 from retrain.training.labelled import Labelled
 from retrain.training.regression import Array
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retrain.data.images import Pixels
 from retrain.metrics import confusion_matrix
 from retrain.plots import draw_confusion
-from retrain.training.checkpoints import EpochRow
+from retrain.training.history import EpochRow
 
 MOST_CATEGORIES = 100  # a drawn confusion matrix cannot show more
 SAMPLE = 16  # number of pictures of the first batch that are shown

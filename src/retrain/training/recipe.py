@@ -21,9 +21,10 @@ from retrain.training.calibration import (
     losses,
     probability_losses,
 )
-from retrain.training.checkpoints import Checkpoints, EpochRow, Plan
+from retrain.training.checkpoints import Checkpoints, Plan
 from retrain.training.fit import Fitted, Log
 from retrain.training.head import Head, fit_head
+from retrain.training.history import EpochRow
 from retrain.training.labelled import Labelled
 from retrain.training.stages import Budget, Task, Tuning, fine_tune
 
