@@ -20,6 +20,8 @@ from retrain.evaluate.advice import advice
 from retrain.evaluate.report import Facts, render
 from retrain.evaluate.verdicts import Verdict
 
+pytestmark = pytest.mark.slow  # trains
+
 LABELS = {
     "disc": '<script>alert("disc")</script>',
     "stripes": "'stripes', \"and\" &amp; more",

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 from retrain.config import TrainConfig
 from retrain.data.images import PixelRules
@@ -10,6 +11,8 @@ from retrain.model.build import add_head, build_backbone
 from retrain.model.predict import Forward
 from retrain.model.weights import Weights
 from retrain.training.stages import Task, Tuning
+
+pytestmark = pytest.mark.slow  # trains
 
 BACKBONE = backbone_named("mobilenetv2_035")
 
