@@ -47,7 +47,7 @@ def beyond_these(accuracy: float, interval: tuple[float, float], drop: float) ->
     """
     start = (
         "With groups of look-alike pictures left out, the head is right on "
-        f"{100 * accuracy:.{_digits(*interval)}f} %{_around(interval)}"
+        f"{round(100 * accuracy, _digits(*interval)):g} %{_around(interval)}"
     )
     if is_large(drop):
         return (
@@ -76,7 +76,7 @@ def with_more(doubled: float, interval: tuple[float, float], neediest: str | Non
     "With twice the pictures: about 97 % right (95 to 98). 'elsa' would gain most."
     """
     gains = f" {neediest!r} would gain most." if neediest is not None else ""
-    share = f"{100 * doubled:.{_digits(*interval)}f} %"
+    share = f"{round(100 * doubled, _digits(*interval)):g} %"
     return f"With twice the pictures: about {share} right{_around(interval)}.{gains}"
 
 
