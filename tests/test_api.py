@@ -76,7 +76,7 @@ def test_settings_are_the_options_of_the_command_line(tmp_path: Path) -> None:
         retrain.train(tmp_path, epoch=3)
     with pytest.raises(UsageError, match="value of epochs is wrong: 0 is not in the range"):
         retrain.train(tmp_path, epochs=0)
-    with pytest.raises(UsageError, match="value of lr is wrong: must be a rate"):
+    with pytest.raises(UsageError, match="value of lr is wrong: must be one rate"):
         retrain.train(tmp_path, lr=(1e-3, 1e-4))
 
 
