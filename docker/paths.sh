@@ -97,20 +97,21 @@ share() {
             share_folder
             ;;
         *)
-            share_around
+            if is_model_file; then path="${path%/*}"; fi
             if [ "$1" = workspace ] && [ -d "$path" ]; then mount "$path" rw; else reads+=("$path"); fi
+            share_around
             ;;
     esac
 }
 
-# Shows the workspace around `path` where `path` alone is not enough: a run is judged by the pictures
-# of its workspace; and where links do not exist, `model` is a file with the name of a run.
+# Tells whether `path` is a published model where links do not exist: a file with the name of a run.
+is_model_file() {
+    [ -f "$path" ] && [ "${path##*/}" = model ] && [ -d "${path%/*}/runs" ]
+}
+
+# Shows the workspace around the run at `path`, by whose pictures the run is judged.
 share_around() {
     local above="${path%/*}"
-    if [ -f "$path" ] && [ "${path##*/}" = model ] && [ -d "$above/runs" ]; then
-        reads+=("$above")
-        return
-    fi
     case "$subcommand" in evaluate | compare | report) ;; *) return ;; esac
     if [ ! -f "$path/manifest.json" ]; then return; fi
     if [ "${above##*/}" = runs ]; then

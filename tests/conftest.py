@@ -30,15 +30,31 @@ class OneProcessAFile(LoadScopeScheduling):  # type: ignore[misc]
         return str(path.parent if path.parent.name == "docker" else path)
 
 
+# Tests with one of these train a model or run in a container, and so does all of this folder.
+SLOW_FIXTURES = {"trained", "trainings", "engine"}
+SLOW_FOLDER = "end_to_end"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what follows from fixtures and folders; the rest is marked by hand."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if SLOW_FIXTURES.intersection(fixtures) or item.path.parent.name == SLOW_FOLDER:
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAFile:
     return OneProcessAFile(config, log)
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a published model of three obvious categories. Do not change it."""
+    """A workspace with a published model of three obvious categories. Do not change it.
+
+    A fifth of its pictures is held out for the test.
+    """
     root = write_workspace(tmp_path_factory.mktemp("trained") / "tf files é", each=24)
-    result = retrain("train", root, *QUICK, "--int8")
+    result = retrain("train", root, *QUICK, "--int8", "--hold-out", "0.2")
     assert result.returncode == 0, result.stderr
     return root
 

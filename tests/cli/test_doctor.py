@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from commands import retrain
+
+pytestmark = pytest.mark.slow  # doctor trains
 
 
 def test_a_missing_workspace_and_an_unseen_gpu_are_found_and_the_rest_is_tried(

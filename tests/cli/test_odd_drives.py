@@ -12,6 +12,8 @@ from commands import QUICKEST, refused, retrain
 from disks import disk_without_links
 from system_calls import SYMLINKS, refusing
 
+pytestmark = pytest.mark.slow  # trains
+
 RUN = "20260101T000000Z-mobilenetv2_035"
 
 

@@ -105,11 +105,15 @@ def test_a_file_in_the_way_of_a_folder_is_left_for_the_tool_to_name(folder: Path
     assert "rw" not in found.values()
 
 
-@pytest.mark.parametrize("command", ["guess", "evaluate", "explain"])
-def test_a_model_that_is_a_file_is_shown_with_its_workspace(command: str, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "mode"), [("guess", "ro"), ("evaluate", "ro"), ("explain", "rw")]
+)
+def test_a_model_that_is_a_file_is_shown_with_its_workspace(
+    command: str, mode: str, folder: Path
+) -> None:
     (folder / "tf_files" / "model").write_text("first")
     found = shown(folder, command, "tf_files/model", "photos/0.jpg")
-    assert found[folder / "tf_files"] == "ro"
+    assert found[folder / "tf_files"] == mode
 
 
 @pytest.fixture

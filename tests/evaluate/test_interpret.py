@@ -20,6 +20,8 @@ from retrain.model.build import add_head, build_backbone
 from retrain.model.checkpoint import read_checkpoint
 from retrain.model.weights import Weights, obtain
 
+pytestmark = pytest.mark.slow  # builds every backbone
+
 RELU_ONLY = {
     *("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"),
     *("resnet50", "resnet101", "inceptionv3", "mobilenetv2", "mobilenetv2_035"),

@@ -20,6 +20,8 @@ from retrain.evaluate.advice import advice
 from retrain.evaluate.report import Facts, render
 from retrain.evaluate.verdicts import Verdict
 
+pytestmark = pytest.mark.slow  # trains
+
 LABELS = {
     "disc": '<script>alert("disc")</script>',
     "stripes": "'stripes', \"and\" &amp; more",
@@ -217,7 +219,8 @@ def facts(root: Path, count: int, categories: int) -> Facts:
         labels=labels,
         rules=PixelRules(224, "squash"),
         verdicts=found,
-        metrics={"test": None, "validation": None},
+        metrics={},
+        learning=("", ""),
         heat=heat,
         counts={},
         skipped=[("a.jpg", "broken")] * 1000,

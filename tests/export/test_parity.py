@@ -19,6 +19,8 @@ from retrain.model.build import add_head, build_backbone
 from retrain.model.classifier import Classifier
 from retrain.model.weights import obtain
 
+pytestmark = pytest.mark.slow  # exports
+
 LABELS = ("a", "b", "c")
 RULES = PixelRules(96, "crop")
 TEMPERATURE = 1.7

@@ -3,14 +3,10 @@
 import json
 import os
 import shutil
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from commands import command, environment
 from pictures import draw
 from retrain.infer.guess_dir import SortedFolder
 from retrain.infer.names import blind
@@ -129,11 +125,12 @@ def test_a_copy_is_renamed_where_only_its_name_changes(
     assert all(after[path] == before[path] for path in before if path.suffix == ".jpg")
 
 
+@pytest.mark.parametrize("end", ["killed", "interrupted"])
 @pytest.mark.parametrize("state", ["not begun", "copied", "finished"])
-def test_a_copy_that_was_being_replaced_when_the_process_was_killed_is_settled(
-    state: str, trained: Path, src: Path, dest: Path, tmp_path: Path
+def test_a_copy_that_was_being_replaced_when_work_ended_is_settled(
+    state: str, end: str, trained: Path, src: Path, dest: Path
 ) -> None:
-    """The three states that `kill -9` can leave between a new copy and the end of the old one."""
+    """The three states between a new copy and the end of the old one."""
     sort(trained, src, dest)
     before = rows(dest)[str(src / "disc.jpg")]
     draw("stripes", NEW + 1).save(src / "disc.jpg")
@@ -143,36 +140,17 @@ def test_a_copy_that_was_being_replaced_when_the_process_was_killed_is_settled(
     assert old is not None
     new = old.of_copy("stripes-0.50000.jpg")
     results.put(new, {"stripes": 0.5}, old)
-    folder._places[0].let_go()
     if state != "not begun":
         shutil.copy2(src / "disc.jpg", dest / new.copy)
     if state == "finished":
         (dest / old.copy).unlink()
+    if end == "interrupted":
+        folder.finish()
+        assert copies(dest) == {row["copy"] for row in rows(dest).values()}
+    else:
+        folder._places[0].let_go()  # as the kernel does
     assert sort(trained, src, dest).returncode == 0
     assert_sorted(dest, *src.iterdir())
-
-
-def test_work_that_is_stopped_while_copies_are_replaced_orphans_none(
-    trained: Path, many: Path, dest: Path, tmp_path: Path
-) -> None:
-    sort(trained, many, dest)
-    before = copies(dest)
-    newer = bundle(trained, tmp_path / "newer", run=NEXT_RUN)
-    labels = json.loads((newer / "manifest.json").read_text())["labels"]
-    text = (newer / "manifest.json").read_text()
-    (newer / "manifest.json").write_text(text.replace(f'"{labels[0]}"', '"renamed"'))
-    process = subprocess.Popen(
-        command("guess-dir", newer, many, dest), env=environment(), stderr=subprocess.DEVNULL
-    )
-    while not any(path.name.startswith("renamed") for path in dest.iterdir()):
-        assert process.poll() is None, "done too soon"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    assert process.wait() == 130
-    assert len(copies(dest)) == len(before)
-    assert copies(dest) == {row["copy"] for row in rows(dest).values()}
-    assert sort(newer, many, dest).returncode == 0
-    assert_sorted(dest, *many.iterdir())
 
 
 def test_a_copy_that_became_a_way_to_its_source_does_not_take_it_along(

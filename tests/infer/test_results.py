@@ -93,6 +93,7 @@ def test_a_database_damaged_in_its_middle_is_replaced_too(tmp_path: Path) -> Non
     again.finish()
 
 
+@pytest.mark.slow
 def test_rows_do_not_stay_in_memory(tmp_path: Path) -> None:
     tracemalloc.start()
     try:

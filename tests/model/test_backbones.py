@@ -36,6 +36,7 @@ def noise(size: int, count: int = 2) -> np.ndarray:
     return np.asarray(values, np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", BACKBONES, ids=lambda backbone: backbone.name)
 def test_a_backbone_runs_saves_and_frees_its_last_groups(
     backbone: Backbone, tmp_path: Path

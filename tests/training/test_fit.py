@@ -26,6 +26,8 @@ from retrain.training.optim import make_optimizer, make_step
 from retrain.training.pipeline import Batches
 from retrain.training.schedules import rate_share
 
+pytestmark = pytest.mark.slow  # trains
+
 BACKBONE = backbone_named("mobilenetv2_035")
 CONFIG = FineTuneConfig(groups=1, smoothing=0.0)
 RATES = (1e-2, 1e-2)

@@ -17,6 +17,8 @@ from retrain.training.head import Head, fit_head
 from retrain.training.labelled import Labelled
 from retrain.training.stages import Task, Tuning
 
+pytestmark = pytest.mark.slow  # trains
+
 BACKBONE = backbone_named("mobilenetv2_035")
 
 

@@ -19,7 +19,7 @@ def percent(low: float, high: float) -> str:
     >>> percent(0.953, 0.968), percent(0.9925, 1.0), percent(0.653, 0.771)
     ('95.3 to 96.8 %', '99.2 to 100 %', '65 to 78 %')
     """
-    digits = 1 if high - low < CLOSE else 0
+    digits = _digits(low, high)
     scale = 10.0**digits
     lower = math.floor(round(low * 100 * scale, 6)) / scale
     upper = math.ceil(round(high * 100 * scale, 6)) / scale
@@ -47,7 +47,7 @@ def beyond_these(accuracy: float, interval: tuple[float, float], drop: float) ->
     """
     start = (
         "With groups of look-alike pictures left out, the head is right on "
-        f"{100 * accuracy:.0f} %{_around(interval)}"
+        f"{round(100 * accuracy, _digits(*interval)):g} %{_around(interval)}"
     )
     if is_large(drop):
         return (
@@ -76,7 +76,8 @@ def with_more(doubled: float, interval: tuple[float, float], neediest: str | Non
     "With twice the pictures: about 97 % right (95 to 98). 'elsa' would gain most."
     """
     gains = f" {neediest!r} would gain most." if neediest is not None else ""
-    return f"With twice the pictures: about {100 * doubled:.0f} % right{_around(interval)}.{gains}"
+    share = f"{round(100 * doubled, _digits(*interval)):g} %"
+    return f"With twice the pictures: about {share} right{_around(interval)}.{gains}"
 
 
 def whose_numbers(folds: int, pictures: int) -> str:
@@ -112,6 +113,11 @@ can know it. Add pictures of another series.
         f"No estimate is possible for {names}: all pictures of each belong together, and without "
         "them no head can know it. Add pictures of other series."
     )
+
+
+def _digits(low: float, high: float) -> int:
+    """Return how many decimals a percentage inside an interval deserves."""
+    return 1 if high - low < CLOSE else 0
 
 
 def _around(interval: tuple[float, float]) -> str:
