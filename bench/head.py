@@ -2,12 +2,13 @@
 
     python bench/head.py TF_FILES [--backbone efficientnet_lite0] [--rounds 3] [--epochs 10]
 
-Both learn a linear classifier on the same frozen backbone, ImageNet weights and pictures: training
-and validation of TF_FILES/data as `retrain train` would split them. They alternate, each run in a
-process of its own. The table shows medians, standard error a JSON line a run.
+Both learn a linear classifier on the same frozen backbone, ImageNet weights and pictures: those of
+TF_FILES/data that `retrain train --hold-out 0.1` would learn from; the others judge both. They
+alternate, each run in a process of its own. The table shows medians, standard error a JSON line a
+run.
 
 ours   Decode, backbone once a picture into an empty feature cache, logistic regression, its
-       penalty chosen by loss on pictures it has not seen.
+       penalty chosen by cross-fitting on the pictures that it learns from.
 guide  https://keras.io/guides/transfer_learning/, the top layer: decode and resize in tf.data,
        cached as float32 in the first epoch, batches of 64; flip, rotation, frozen backbone,
        dropout and dense layer in one model; Adam, `fit` with validation every epoch.
@@ -16,7 +17,7 @@ Timed: from the first picture read for learning to the fitted head, compiling gr
 Not timed: imports; checking and splitting the pictures, which decodes each once and warms the
 system's file cache for both (the guide has no such check; its seconds stand below the table);
 loading the backbone; exports. Peak RSS is of the whole process, imports and check included.
-Accuracy is on the side that also chooses: the guide's best epoch, our penalty of lowest loss.
+Accuracy is on the pictures held out, which also choose the guide's best epoch; ours sees none.
 
 The guide's seconds grow with its epochs: its sketch says 20, its example does 2 on 9,305 pictures,
 10 is our choice. The example augments before the cache, so that every epoch sees the same views;
@@ -48,14 +49,16 @@ from retrain.data.records import Picture, Side
 from retrain.data.sources import open_data
 from retrain.data.split import assign
 from retrain.data.stream import cores
+from retrain.metrics import error_rate
 from retrain.model.backbones import NAMES, Backbone, backbone_named
 from retrain.model.weights import DEFAULT, obtain
 from retrain.progress import Silent
 from retrain.workspace import Workspace
 
-Result = tuple[float, float]  # seconds, validation accuracy
+Result = tuple[float, float]  # seconds, accuracy on pictures held out
 CONTESTANTS = ("ours", "guide")
-ROWS = (("seconds", 1), ("best validation accuracy", 4), ("peak RSS, MB", 0))
+ROWS = (("seconds", 1), ("accuracy", 4), ("peak RSS, MB", 0))
+HELD_OUT = 0.1
 
 
 @dataclass(frozen=True)
@@ -75,15 +78,16 @@ def read_sides(root: Path, rules: PixelRules) -> Sides:
     """Check and split the pictures as a training does."""
     dataset = open_data(root / "data")
     pictures, _ = check(dataset, rules)
-    sides = assign(pictures, Workspace(root).previous_sides(), dataset.draw)
+    previous = Workspace(root).previous_split().sides
+    sides = assign(pictures, previous, HELD_OUT, dataset.drawable)
     categories = tuple(sorted({p.category for p in pictures if sides[p.key] == "train"}))
 
-    def on(side: Side) -> list[Picture]:
-        return [p for p in pictures if sides[p.key] == side and p.category in categories]
+    def on(*wanted: Side) -> list[Picture]:
+        return [p for p in pictures if sides[p.key] in wanted and p.category in categories]
 
-    found = Sides(on("train"), on("validation"), categories)
+    found = Sides(on("train"), on("validation", "test"), categories)
     if len(categories) < 2 or not found.valid:
-        raise SystemExit("The benchmark needs two categories and pictures for validation.")
+        raise SystemExit("The benchmark needs two categories and pictures to judge by.")
     return found
 
 
@@ -91,8 +95,9 @@ def ours(sides: Sides, network: Any, rules: PixelRules, _: argparse.Namespace) -
     """Run our head stage on an empty feature cache."""
     from retrain.features import bottlenecks
     from retrain.model.predict import Forward
+    from retrain.training.folds import assign_folds
+    from retrain.training.head import fit_head
     from retrain.training.labelled import Labelled
-    from retrain.training.stages import train_head
 
     pictures, count = [*sides.train, *sides.valid], len(sides.train)
     labels = sides.labels(pictures)
@@ -102,9 +107,11 @@ def ours(sides: Sides, network: Any, rules: PixelRules, _: argparse.Namespace) -
             pictures, network, Forward(network, constant=True), rules, Path(folder), Silent()
         )
         train = Labelled(sides.train, features[:count], labels[:count])
-        valid = Labelled(sides.valid, features[count:], labels[count:])
-        head = train_head(train, valid, len(sides.categories), HeadConfig(), None, Silent())[0]
-        return time.perf_counter() - start, 1 - head.error_rate
+        keys = [picture.key for picture in sides.train]
+        folds = assign_folds(keys, train.labels, HeadConfig().folds)
+        head = fit_head(train, folds, keys, HeadConfig(), None, Silent())
+        seconds = time.perf_counter() - start
+        return seconds, 1 - error_rate(head.logits(features[count:]), labels[count:])
 
 
 def guide(sides: Sides, network: Any, rules: PixelRules, args: argparse.Namespace) -> Result:
@@ -156,7 +163,7 @@ def run_child(args: argparse.Namespace, backbone: Backbone) -> None:
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
     line = dict(zip((name for name, _ in ROWS), (*result, peak), strict=True))
-    counts = {"train": len(sides.train), "validation": len(sides.valid)}
+    counts = {"train": len(sides.train), "held out": len(sides.valid)}
     print(json.dumps({"who": args.child, **line, **counts, "check": checked, "cpus": cores()}))
 
 
@@ -180,7 +187,7 @@ def compare(args: argparse.Namespace, backbone: Backbone) -> None:
         print(f"{row:<26}{mine:10.{digits}f}{theirs:10.{digits}f}{theirs / mine:15.2f}")
     last, checked = runs[-1], median(run["check"] for run in runs)
     print(
-        f"{last['train']} + {last['validation']} pictures, {backbone.name} at {backbone.size} px, "
+        f"{last['train']} + {last['held out']} pictures, {backbone.name} at {backbone.size} px, "
         f"{last['cpus']} CPUs, rounds: {args.rounds}, epochs of the guide: {args.epochs}, "
         f"check (not timed): {checked:.1f} s"
     )

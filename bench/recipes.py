@@ -17,7 +17,8 @@ probe+     the same, fitted on training and validation pictures together: it nee
 guide      https://keras.io/guides/transfer_learning/ as its sketch has it: random flip and
            rotation, dropout .2, head with Adam 1e-3 for 20 epochs, then all weights with Adam 1e-5
            for 10, BatchNorm in inference mode, batches of 64; the weights of the end.
-default    `retrain train` without options, without the exports and without a time budget.
+default    `retrain train` without options on a split of the user's own, whose validation pictures
+           judge fine-tuning; without the exports and without a time budget.
 head       the same with --fine-tune never.
 others     --fine-tune always, and the default but for what PARTS says.
 
@@ -251,18 +252,23 @@ def ours(recipe: str) -> Callable[[Setting], Answer]:
         from retrain.training import optim, stages
         from retrain.training import recipe as recipes
         from retrain.training.checkpoints import Checkpoints
+        from retrain.training.folds import assign_folds
         from retrain.training.logs import TensorBoard
 
         if recipe == "constant rate":
             vars(optim).update(rate_share=lambda *_: 1.0, momentum=lambda *_: 0.9)
+        train, config = setting.parts["train"], replace(PARTS[recipe], seed=setting.seed)
+        groups = [picture.key for picture in train.pictures]
         with tempfile.TemporaryDirectory() as folder:
             task = stages.Task(
-                setting.network,
-                setting.backbone,
-                setting.rules,
-                setting.parts,
-                tuple(setting.categories),
-                replace(PARTS[recipe], seed=setting.seed),
+                network=setting.network,
+                backbone=setting.backbone,
+                rules=setting.rules,
+                parts=setting.parts,
+                groups=groups,
+                folds=assign_folds(groups, train.labels, config.head.folds),
+                categories=tuple(setting.categories),
+                config=config,
             )
             log = TensorBoard(Path(folder), setting.categories, setting.parts["validation"].labels)
             learned = recipes.learn(

@@ -23,7 +23,6 @@ free      The head of four fifths against that of all pictures but 30 %, which a
 curve     What a learning curve expects of twice the pictures, and what comes; "off if flat" is the
           error of who expects no change.
 speed     Seconds of a cross-fitted head: 2100 made-up pictures, 1280 features, 81 categories.
-          It runs on earlier versions, too.
 """
 
 import argparse
@@ -38,7 +37,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.config import HeadConfig
-from retrain.progress import Silent
 
 DRAWS = {"coverage": 200, "beyond": 1, "free": 3, "curve": 20}
 
@@ -100,20 +98,21 @@ def made_up(pictures: int, categories: int, width: int) -> tuple[NDArray[np.floa
 
 def speed(_: argparse.Namespace) -> None:
     """Time one cross-fitted head."""
-    from retrain.training.head import best_head, fit_head
+    from retrain.training.crossfit import cross_fit
+    from retrain.training.examples import Examples
+    from retrain.training.folds import assign_folds
 
     features, labels = made_up(2100, 81, 1280)
     keys = [str(i) for i in range(len(labels))]
     expected = _expected(features, labels, keys)
     start, used = time.perf_counter(), time.process_time()
-    heads = fit_head(
-        (features, labels), (features[:0], labels[:0]), keys, 81, HeadConfig(), None, Silent()
-    )
+    folds = assign_folds(keys, labels, HeadConfig().folds)
+    found = cross_fit(Examples(features, labels, keys), folds.of_picture, HeadConfig())
     seconds, used = time.perf_counter() - start, time.process_time() - used
-    best = best_head(heads)
+    best = found.chosen
     print(
         f"{seconds:.1f} s ({expected:.0f} s expected), {used:.1f} s on all cores together; "
-        f"{len(heads)} penalties, "
+        f"{len(found.trials)} penalties, "
         f"{best.penalty:g} of judged loss {best.judged_loss:.4f}"
     )
 

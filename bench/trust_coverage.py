@@ -12,10 +12,8 @@ from retrain.config import HeadConfig
 from retrain.data.split import position
 from retrain.intervals import cross_fitted_share, effective_pictures
 from retrain.metrics import wilson_interval
-from retrain.progress import Silent
 from retrain.training.crossfit import cross_fit
 from retrain.training.folds import assign_folds
-from retrain.training.head import best_head, fit_head
 from trust_sets import SETS, Set, drawn, read_set
 
 COVERED = (*SETS, "road_signs test")  # the tracks, and the single pictures
@@ -64,10 +62,9 @@ def _before(ours: Set, others: Set) -> dict[str, Any]:
     test = test[np.isin(test.categories, names)]
     if len(names) < 2 or not len(test.groups):
         return {}
-    nothing = (train.features[:0], train.labels()[:0])
-    data, keys = (train.features, train.labels()), train.groups.tolist()
-    heads = fit_head(data, nothing, keys, len(names), HeadConfig(), None, Silent())
-    logits = best_head(heads).logits
+    examples = train.examples()
+    folds = assign_folds(examples.groups, examples.labels, HeadConfig().folds)
+    logits = cross_fit(examples, folds.of_picture, HeadConfig()).chosen.head.logits
     hits = int((names[logits(test.features).argmax(axis=1)] == test.categories).sum())
     others = others[np.isin(others.categories, names)]
     return {"hits": hits, "pictures": len(test.groups), **_truth(logits, others)}

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from commands import environment
-from retrain.data.records import Picture
+from retrain.data.records import Picture, Side
 from retrain.errors import BundleError, DataError, MachineError
 from retrain.files import atomic_writer, machine_errors, write_csv, write_json
-from retrain.run import Run
+from retrain.run import PreviousSplit, Run
 from retrain.workspace import Workspace
 
 RUN = "20260101T000000Z-resnet50"
@@ -175,8 +175,8 @@ def test_a_workspace_that_is_not_there_is_refused_and_not_made(tmp_path: Path) -
     assert not (tmp_path / "no").exists()
 
 
-def test_sides_come_from_the_newest_run_that_was_finished(workspace: Workspace) -> None:
-    assert workspace.previous_sides() == {}
+def test_the_split_comes_from_the_newest_run_that_was_finished(workspace: Workspace) -> None:
+    assert workspace.previous_split() == PreviousSplit({}, {})
     for name, key, finished in (
         ("20250101T000000Z-xception", "old", True),
         ("20260101T000000Z-resnet50", "new", True),
@@ -184,25 +184,39 @@ def test_sides_come_from_the_newest_run_that_was_finished(workspace: Workspace) 
     ):
         run = Run(workspace.runs / name)
         run.folder.mkdir(parents=True)
-        run.write_split([], {}, {key: "test"})
+        run.write_split([], {}, {}, PreviousSplit({key: "test"}, {}))
         if finished:
             finish(run)
-    assert workspace.previous_sides() == {"new": "test"}
+    assert workspace.previous_split().sides == {"new": "test"}
 
 
-def test_sides_survive_names_that_are_not_utf8_and_pictures_that_are_gone(
+def test_a_split_survives_names_that_are_not_utf8_and_pictures_that_are_gone(
     workspace: Workspace,
 ) -> None:
     run = finish(workspace.new_run("resnet50"))
-    picture = Picture(workspace.data / NOT_UTF8, NOT_UTF8, "a", "f" * 64, "group:\n,é", None)
-    run.write_split([picture], {picture.key: "validation"}, {"gone": "test"})
-    assert workspace.previous_sides() == {picture.key: "validation", "gone": "test"}
+    pictures = [
+        Picture(workspace.data / NOT_UTF8, NOT_UTF8, "a", "f" * 64, "group:\n,é", None),
+        Picture(workspace.data / "2.jpg", "2.jpg", "a", "e" * 64, "e" * 64, None),
+    ]
+    sides: dict[str, Side] = {pictures[0].key: "train", pictures[1].key: "test"}
+    run.write_split(pictures, sides, {"f" * 64: 3}, PreviousSplit({"gone": "test"}, {}))
+    found = workspace.previous_split()
+    assert found == PreviousSplit({**sides, "gone": "test"}, {"f" * 64: 3})
 
 
-def test_rows_that_make_no_sense_are_no_sides(workspace: Workspace) -> None:
+def test_a_split_of_an_older_version_has_sides_and_no_folds(workspace: Workspace) -> None:
     run = finish(workspace.new_run("resnet50"))
-    run.split.write_text("path,category,key,side\na,b,k,nowhere\na,b\n,,,test\n")
-    assert workspace.previous_sides() == {}
+    run.split.write_text("path,category,key,side\na,b,k,validation\nc,b,l,train\n")
+    sides: dict[str, Side] = {"k": "validation", "l": "train"}
+    assert workspace.previous_split() == PreviousSplit(sides, {})
+
+
+@pytest.mark.parametrize("fold", ["", "x", "-1", "2.5", "²"])
+def test_rows_that_make_no_sense_are_no_sides_and_no_folds(workspace: Workspace, fold: str) -> None:
+    run = finish(workspace.new_run("resnet50"))
+    rows = f"a,b,k,nowhere,{'f' * 64},{fold}\na,b\n,,,test\n"
+    run.split.write_text(f"path,category,key,side,sha256,fold\n{rows}")
+    assert workspace.previous_split() == PreviousSplit({}, {})
 
 
 def test_only_unfinished_runs_are_dropped(workspace: Workspace) -> None:

@@ -54,7 +54,7 @@ def test_a_folder_is_a_category(tmp_path: Path) -> None:
     data = open_data(fill(tmp_path, "cat/1.jpg", "dog/1.jpg", "dog/noext"))
     assert categories(data) == {"cat/1.jpg": "cat", "dog/1.jpg": "dog", "dog/noext": "dog"}
     assert sides(data) == dict.fromkeys(categories(data))
-    assert data.draw == ("validation", "test")
+    assert data.drawable
     assert data.notes == ()
     assert data.skipped == ()
     assert all(example.path == tmp_path / example.name for example in data.examples)
@@ -136,28 +136,25 @@ def test_a_dangling_link_is_reported_by_the_check(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "expected", "draw"),
+    ("names", "expected"),
     [
-        (("train", "valid", "test"), ("train", "validation", "test"), ()),
-        (("training", "val"), ("train", "validation"), ()),
-        (("train", "validation"), ("train", "validation"), ()),
-        (("train", "test"), (None, "test"), ("validation",)),
-        (("Train", "Test"), (None, "test"), ("validation",)),
-        (("TRAINING", "dev", "Testing"), ("train", "validation", "test"), ()),
+        (("train", "valid", "test"), ("train", "validation", "test")),
+        (("training", "val"), ("train", "validation")),
+        (("train", "validation"), ("train", "validation")),
+        (("train", "test"), ("train", "test")),
+        (("Train", "Test"), ("train", "test")),
+        (("TRAINING", "dev", "Testing"), ("train", "validation", "test")),
     ],
 )
-def test_a_ready_made_split_stands_and_only_missing_validation_is_drawn(
-    tmp_path: Path,
-    names: tuple[str, ...],
-    expected: tuple[Side | None, ...],
-    draw: tuple[Side, ...],
+def test_a_ready_made_split_stands_and_nothing_is_drawn(
+    tmp_path: Path, names: tuple[str, ...], expected: tuple[Side, ...]
 ) -> None:
     files = [f"{side}/{category}/1.jpg" for side in names for category in ("cat", "dog")]
     data = open_data(fill(tmp_path, *files))
     wanted = dict(zip(names, expected, strict=True))
     assert sides(data) == {name: wanted[name.split("/")[0]] for name in files}
     assert categories(data) == {name: name.split("/")[1] for name in files}
-    assert data.draw == draw
+    assert not data.drawable
 
 
 def test_a_folder_beside_a_ready_made_split_is_noted(tmp_path: Path) -> None:
@@ -298,7 +295,7 @@ def test_labels_csv_gives_categories_sides_and_groups(tmp_path: Path) -> None:
         ("b.jpg", "dog", "validation", None),
         ("c.jpg", "dog", None, "g1"),
     ]
-    assert data.draw == ("test",)
+    assert data.drawable
 
 
 def test_labels_csv_goes_before_folders(tmp_path: Path) -> None:
@@ -322,27 +319,27 @@ def test_what_spreadsheets_make_of_a_csv_is_understood(tmp_path: Path, text: str
 
 
 @pytest.mark.parametrize(
-    ("splits", "expected", "draw"),
+    ("splits", "expected", "drawable"),
     [
-        (("", ""), (None, None), ("validation", "test")),
-        (("train", "TRAIN"), (None, None), ("validation",)),
-        (("train", "test"), (None, "test"), ("validation",)),
-        (("", "test"), (None, "test"), ("validation",)),
-        (("", "validation"), (None, "validation"), ("test",)),
-        (("train", "valid"), ("train", "validation"), ()),
-        (("train", ""), ("train", None), ("validation", "test")),
+        (("", ""), (None, None), True),
+        (("train", "TRAIN"), ("train", "train"), False),
+        (("train", "test"), ("train", "test"), False),
+        (("", "test"), (None, "test"), False),
+        (("", "validation"), (None, "validation"), True),
+        (("train", "valid"), ("train", "validation"), False),
+        (("train", ""), ("train", None), True),
     ],
 )
-def test_blank_splits_are_left_to_the_draw(
+def test_blank_splits_are_left_to_the_draw_unless_there_is_a_test(
     tmp_path: Path,
     splits: tuple[str, str],
     expected: tuple[Side | None, Side | None],
-    draw: tuple[Side, ...],
+    drawable: bool,
 ) -> None:
     rows = "".join(f"{i}.jpg,cat,{split}\n" for i, split in enumerate(splits))
     data = open_data(label(tmp_path, f"path,label,split\n{rows}"))
     assert tuple(sides(data).values()) == expected
-    assert data.draw == draw
+    assert data.drawable == drawable
 
 
 @pytest.mark.parametrize(

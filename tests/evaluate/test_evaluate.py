@@ -13,7 +13,7 @@ from PIL import Image
 
 from commands import QUICK, refused, retrain
 from pictures import CATEGORIES, write_jpegs
-from retrain.jobs.evaluate import compare
+from retrain.jobs.compare import compare
 from retrain.progress import Advance, Silent
 
 

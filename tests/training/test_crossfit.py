@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from retrain.config import HeadConfig
 from retrain.training.calibration import fit_temperature
-from retrain.training.crossfit import CrossFitted, cross_fit, optimism, walk
+from retrain.training.crossfit import CrossFitted, cross_fit, walk
 from retrain.training.examples import Examples
 from retrain.training.folds import assign_folds
+from retrain.training.optimism import optimism
 from retrain.training.regression import Regression
 
 CONFIG = HeadConfig()

@@ -1,20 +1,24 @@
 """The logistic regression on features."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from retrain.config import Balance, HeadConfig
-from retrain.metrics import softmax
-from retrain.progress import Silent
+from retrain.metrics import error_rate, softmax
+from retrain.progress import Reporter, Silent
 from retrain.training.balance import category_weights
-from retrain.training.head import Head, best_head, fit_head
+from retrain.training.folds import assign_folds
+from retrain.training.head import Head, fit_head
+from retrain.training.labelled import Labelled
 
-Data = tuple[np.ndarray, np.ndarray]
+CONFIG = HeadConfig()
 
 
-def blobs(count: int, seed: int, spread: float = 1.0) -> Data:
+def blobs(count: int, seed: int, spread: float = 1.0) -> Labelled:
     """Return features [n, 8] around three centres, far from zero and of unlike scales."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 3
@@ -22,52 +26,61 @@ def blobs(count: int, seed: int, spread: float = 1.0) -> Data:
     features = centres[labels] + rng.normal(0, spread, (count, 8))
     features = features * np.logspace(-2, 2, 8) + 50
     features[:, 3] = 7.0  # a dead feature
-    return features.astype(np.float32), labels
+    return Labelled([], features.astype(np.float32), labels)
 
 
-CONFIG = HeadConfig()
-
-
-def fitted(train: Data, valid: Data, config: HeadConfig = CONFIG) -> Head:
-    keys = [f"{i:02}" for i in range(len(train[1]))]
-    return best_head(fit_head(train, valid, keys, 3, config, None, Silent()))
-
-
-def nothing(data: Data) -> Data:
-    return data[0][:0], data[1][:0]
+def fitted(
+    train: Labelled,
+    config: HeadConfig = CONFIG,
+    weights: NDArray[np.float64] | None = None,
+    report: Reporter | None = None,
+) -> Head:
+    keys = [f"{i:02}" for i in range(len(train.labels))]
+    folds = assign_folds(keys, train.labels, config.folds)
+    return fit_head(train, folds, keys, config, weights, report or Silent())
 
 
 def test_the_head_finds_what_can_be_found() -> None:
-    train, valid = blobs(300, seed=1), blobs(90, seed=2)
-    head = fitted(train, valid)
-    assert head.error_rate < 0.1
-    np.testing.assert_allclose(head.logits(valid[0]), valid[0] @ head.kernel + head.bias, rtol=1e-5)
+    head, new = fitted(blobs(300, seed=1)), blobs(90, seed=2)
+    logits = head.logits(new.features)
+    assert error_rate(logits, new.labels) < 0.1
+    assert head.chosen.error_rate < 0.1
+    np.testing.assert_allclose(logits, new.features @ head.kernel + head.bias, rtol=1e-5)
 
 
-@pytest.mark.parametrize("few", [True, False])
-def test_a_stronger_penalty_is_chosen_for_noisier_data(few: bool) -> None:
-    config = HeadConfig(enough_to_judge=1000 if few else 1)
-    clean = fitted(blobs(300, 1, 0.1), blobs(90, 2, 0.1), config)
-    noisy = fitted(blobs(30, 1, 9.0), blobs(90, 2, 9.0), config)
-    assert noisy.penalty > clean.penalty
-    source = "training, cross-fitted" if few else "validation"
-    assert clean.calibration.source == source
-    assert clean.calibration.pictures == (300 if few else 90)
+def test_a_stronger_penalty_is_chosen_for_noisier_data() -> None:
+    clean, noisy = fitted(blobs(300, 1, 0.1)), fitted(blobs(60, 1, 9.0))
+    assert noisy.chosen.penalty > clean.chosen.penalty
 
 
-def test_without_validation_data_training_pictures_judge() -> None:
-    train = blobs(60, seed=1)
-    head = fitted(train, nothing(train))
-    assert math.isnan(head.valid_loss)
-    assert math.isfinite(head.judged_loss)
-    assert head.calibration.pictures == 60
+def test_all_pictures_calibrate_it_and_each_was_judged_by_a_head_without_it() -> None:
+    head = fitted(blobs(60, seed=1))
+    assert (head.calibration.source, head.calibration.pictures) == ("cross-fitted", 60)
+    assert math.isfinite(head.chosen.judged_loss)
+    assert head.calibration.temperature == head.chosen.temperature
+
+
+def test_there_is_a_row_of_the_history_for_each_penalty() -> None:
+    told: list[float] = []
+
+    class Rows(Silent):
+        def table(self, columns: Sequence[str]) -> Callable[[Sequence[str]], None]:
+            assert columns[0] == "penalty"
+            return lambda cells: told.append(float(cells[0]))
+
+    head = fitted(blobs(60, seed=1), report=Rows())
+    rows = head.rows()
+    assert [row.penalty for row in rows] == told == [t.penalty for t in head.crossed.trials]
+    assert [row.epoch for row in rows] == list(range(1, len(rows) + 1))
+    assert {row.stage for row in rows} == {"head"}
+    assert min(row.valid_loss for row in rows) == head.chosen.judged_loss
 
 
 def test_where_nothing_can_judge_the_middle_penalty_is_taken() -> None:
-    train = blobs(3, seed=1)  # one key a category: none can be held out
-    head = fitted(train, nothing(train))
-    assert head.penalty == HeadConfig().strengths[len(HeadConfig().strengths) // 2]
-    assert head.calibration.temperature == 1.0
+    head = fitted(blobs(3, seed=1))  # one key a category: none can be held out
+    assert head.chosen.penalty == CONFIG.strengths[len(CONFIG.strengths) // 2]
+    assert (head.calibration.temperature, head.calibration.pictures) == (1.0, 0)
+    assert not head.crossed.judged.any()
 
 
 def test_weights_do_not_change_how_often_a_category_is_expected() -> None:
@@ -78,14 +91,13 @@ def test_weights_do_not_change_how_often_a_category_is_expected() -> None:
     weights = category_weights(labels, 2, "auto")
     assert weights is not None
     assert weights[labels].mean() == pytest.approx(1.0)
-    shares = []
+    train = Labelled([], features.astype(np.float32), labels)
     for used in (None, weights):
-        data = (features.astype(np.float32), labels)
-        keys = [str(i) for i in range(len(labels))]
-        head = fit_head(data, nothing(data), keys, 2, HeadConfig((1e-4,)), used, Silent())[0]
-        shares.append(softmax(head.logits(np.ones((1, 1), np.float32)))[0, 1])
-    for share in shares:
-        assert share == pytest.approx(10 / 105, abs=0.02)  # as often as it is seen there
+        head = fitted(train, HeadConfig((1e-4,)), used)
+        linears = [head.chosen.head, *head.crossed.heads.values()]
+        for linear in linears:
+            share = softmax(linear.logits(np.ones((1, 1), np.float32)))[0, 1]
+            assert share == pytest.approx(10 / 105, abs=0.03)  # as often as it is seen there
 
 
 @pytest.mark.parametrize(
