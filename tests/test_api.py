@@ -48,6 +48,7 @@ def test_what_is_offered_is_documented_and_nothing_else() -> None:
         retrain.guess  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_training_in_python_is_the_one_of_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
