@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from retrain.bundle import Manifest, read_manifest
 from retrain.data.images import PixelRules
 from retrain.data.records import HELD_OUT, SIDES, Picture, Side, Skipped
+from retrain.data.relations import COLUMNS, Relation, from_rows, to_rows
 from retrain.files import read_csv, read_json, write_csv, write_json
 
 MANIFEST = "manifest.json"  # written last: a run that has one is finished
@@ -41,10 +42,16 @@ class SplitRow:
 
 @dataclass(frozen=True)
 class PreviousSplit:
-    """What a split was in the run before. sides: by key. folds: by a picture's sha256."""
+    """What a split was in the run before.
+
+    sides: by key.
+    folds: by a picture's sha256.
+    relations: between pictures, those that were refused included.
+    """
 
     sides: Mapping[str, Side]
     folds: Mapping[str, int]
+    relations: Sequence[Relation] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,11 @@ class Run:
     def split(self) -> Path:
         """Which picture was on which side."""
         return self.folder / "split.csv"
+
+    @property
+    def related(self) -> Path:
+        """Which pictures belong together, and how that was seen; people may refuse pairs in it."""
+        return self.folder / "related.csv"
 
     @property
     def skipped(self) -> Path:
@@ -282,13 +294,15 @@ class Run:
             if row.get("side") == side and row.get("key")
         }
         numbered = [(content_of(row), row.get("fold") or "") for row in rows]
-        return PreviousSplit(sides, {c: int(n) for c, n in numbered if c and n.isdecimal()})
+        folds = {content: int(fold) for content, fold in numbered if content and fold.isdecimal()}
+        return PreviousSplit(sides, folds, from_rows(read_csv(self.related)))
 
     def write_split(
         self,
         pictures: Sequence[Picture],
         sides: Mapping[str, Side],
         folds: Mapping[str, int],
+        sets: Mapping[str, str],
         before: PreviousSplit,
     ) -> None:
         """Write the split; keys whose pictures are gone stay, without a path.
@@ -297,16 +311,23 @@ class Run:
             pictures: those of this training.
             sides: by key.
             folds: by a picture's sha256.
+            sets: the name of the set of related pictures, by key.
             before: the split of the last run.
         """
         rows = []
         for p in pictures:
-            fold = str(folds.get(p.sha256, ""))
-            rows.append((p.name, p.category, p.key, sides[p.key], p.sha256, fold))
+            fold, related = str(folds.get(p.sha256, "")), sets.get(p.key, p.key)
+            related = "" if related == p.key else related
+            rows.append((p.name, p.category, p.key, sides[p.key], p.sha256, fold, related))
         present = {p.key for p in pictures}
         gone = ((key, side) for key, side in sorted(before.sides.items()) if key not in present)
-        rows += [("", "", key, side, "", "") for key, side in gone]
-        write_csv(self.split, ("path", "category", "key", "side", "sha256", "fold"), rows)
+        rows += [("", "", key, side, "", "", "") for key, side in gone]
+        header = ("path", "category", "key", "side", "sha256", "fold", "related")
+        write_csv(self.split, header, rows)
+
+    def write_related(self, relations: Sequence[Relation], pictures: Sequence[Picture]) -> None:
+        """Write which pictures belong together."""
+        write_csv(self.related, COLUMNS, to_rows(relations, pictures))
 
     def write_skipped(self, skipped: Sequence[Skipped]) -> None:
         """Write which files were left out."""

@@ -180,6 +180,11 @@ picture_options = _together(
         str,
     ),
     setting(
+        "--relate",
+        "split__relate",
+        "Look for copies and series of pictures, and keep them together.",
+    ),
+    setting(
         "--hold-out",
         "split__hold_out",
         "Share of the pictures that is kept for a test and never learned from; if not given, a "

@@ -40,13 +40,13 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
     with workspace.lock(report.warn):
         path = output_file(output, workspace.root / "lr-find.png")
         opening = start(workspace, config, report)
-        network, forward, features = opening.extract(report)
-    task = opening.task(network, features)
+        extracted = opening.extract(report)
+    task = extracted.task()
     train = task.parts["train"]
     weights = category_weights(train.labels, len(task.categories), config.balance)
     head = fit_head(train, task.folds, task.groups, config.head, weights, report)
     tuning = Tuning.of(task, head, weights)
-    cost = tuning.sweep_cost(seconds_per_picture(forward, task.rules.size))
+    cost = tuning.sweep_cost(seconds_per_picture(extracted.forward, task.rules.size))
     report.say(f"Sweep: trying learning rates, about {duration(cost)}.")
     found = tuning.sweep(tuning.copy(), report)
     with machine_errors(path.parent), atomic_writer(path) as part:

@@ -103,7 +103,8 @@ def _purpose(run: Run) -> list[Any]:
 def _write_data(run: Run, data: TrainingData) -> None:
     train, folds = data.learned_from, data.folds.of_picture.tolist()
     judged = {p.sha256: fold for p, fold in zip(train, folds, strict=True) if fold != UNJUDGED}
-    run.write_split(data.pictures, data.sides, judged, data.before)
+    run.write_split(data.pictures, data.sides, judged, data.joined.sets, data.before)
+    run.write_related(data.relations, data.pictures)
     run.write_skipped(data.skipped)
 
 

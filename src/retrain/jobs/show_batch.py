@@ -9,7 +9,7 @@ import numpy as np
 from retrain.config import TrainConfig
 from retrain.data.images import PixelRules, read_bytes, read_pixels
 from retrain.files import atomic_writer, machine_errors, output_file
-from retrain.jobs.training_data import read_training_data
+from retrain.jobs.training_data import gather, split_up
 from retrain.model.backbones import input_size
 from retrain.model.weights import choose
 from retrain.plots import draw_sheet
@@ -45,7 +45,8 @@ def show_batch(root: Path, config: TrainConfig, output: Path | None, report: Rep
     rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
     with workspace.lock(report.warn):
         path = output_file(output, workspace.root / "show-batch.png")
-        data = read_training_data(workspace, rules, config, report)
+        gathered = gather(workspace, rules, config, report)
+        data = split_up(gathered, gathered.before.relations, config, report)
     training = [p for p in data.pictures if data.sides[p.key] == "train"]
     rng = np.random.default_rng(config.seed)
     # The categories take turns, so that a rare one is seen too.

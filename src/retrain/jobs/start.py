@@ -1,21 +1,24 @@
 """How every job on training pictures begins: backbone, pixel rules, pictures, weights, features."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain.config import TrainConfig
+from retrain.data.described import fingerprints
 from retrain.data.images import PixelRules
+from retrain.data.related import find
+from retrain.data.relations import with_previous
 from retrain.features import bottlenecks
-from retrain.jobs.training_data import TrainingData, read_training_data
+from retrain.jobs.training_data import Gathered, TrainingData, gather, split_up
 from retrain.model.backbones import Backbone, input_size
 from retrain.model.build import build_backbone
 from retrain.model.devices import gpus
 from retrain.model.predict import Forward
 from retrain.model.weights import Weights, choose, obtain
-from retrain.progress import Reporter
+from retrain.progress import Reporter, Silent
 from retrain.training.stages import Task
 from retrain.workspace import Workspace
 
@@ -29,29 +32,60 @@ class Start:
     backbone: Backbone
     reason: str
     rules: PixelRules
+    gathered: Gathered
     data: TrainingData
     weights: Weights
 
-    def extract(self, report: Reporter) -> tuple[keras.Model, Forward, NDArray[np.float32]]:
-        """Return the backbone, its forward pass, and float32 [n, d] features of all pictures."""
+    def extract(self, report: Reporter) -> "Extracted":
+        """Send all pictures through the backbone, find those that belong together, and split them.
+
+        Args:
+            report: hears what happens.
+
+        Raises:
+            DataError: a picture changed meanwhile, or fewer than two categories can be learned.
+        """
         network = build_backbone(self.backbone, self.rules.size, self.weights)
         forward = Forward(network, constant=True)
-        folder = self.workspace.bottlenecks
-        features = bottlenecks(self.data.pictures, network, forward, self.rules, folder, report)
-        return network, forward, features
+        folder, pictures = self.workspace.bottlenecks, self.gathered.pictures
+        features = bottlenecks(pictures, network, forward, self.rules, folder, report)
+        relations = self.gathered.before.relations
+        if self.config.split.relate:
+            records = fingerprints(pictures, folder, report)
+            relations = with_previous(find(pictures, records, features), relations)
+        data = split_up(self.gathered, relations, self.config, report)
+        row_of = {picture.name: row for row, picture in enumerate(pictures)}
+        rows = [row_of[picture.name] for picture in data.pictures]
+        return Extracted(replace(self, data=data), network, forward, features[rows])
 
-    def task(self, network: keras.Model, features: NDArray[np.float32]) -> Task:
-        """Return what is to be learned, from features [n, d] of all pictures."""
-        data = self.data
+
+@dataclass(frozen=True)
+class Extracted:
+    """What a training begins with.
+
+    opening: with its pictures finally split.
+    network: the backbone.
+    forward: of the backbone.
+    features: float32 [n, d] of `opening.data.pictures`.
+    """
+
+    opening: Start
+    network: keras.Model
+    forward: Forward
+    features: NDArray[np.float32]
+
+    def task(self) -> Task:
+        """Return what is to be learned."""
+        opening, data = self.opening, self.opening.data
         return Task(
-            network=network,
-            backbone=self.backbone,
-            rules=self.rules,
-            parts=data.by_side(features),
+            network=self.network,
+            backbone=opening.backbone,
+            rules=opening.rules,
+            parts=data.by_side(self.features),
             groups=data.groups[: len(data.learned_from)],
             folds=data.folds,
             categories=data.categories,
-            config=self.config,
+            config=opening.config,
         )
 
 
@@ -70,6 +104,8 @@ def start(workspace: Workspace, config: TrainConfig, report: Reporter) -> Start:
     backbone, reason = choose(config.backbone.name, config.backbone.weights, bool(gpus()))
     rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
     report.say(f"Backbone: {backbone.name} at {rules.size} px ({reason}).")
-    data = read_training_data(workspace, rules, config, report)
+    gathered = gather(workspace, rules, config, report)
+    # What the data does not allow is said before anything is computed.
+    data = split_up(gathered, gathered.before.relations, config, Silent())
     weights = obtain(backbone, config.backbone.weights, report.say)
-    return Start(workspace, config, backbone, reason, rules, data, weights)
+    return Start(workspace, config, backbone, reason, rules, gathered, data, weights)

@@ -89,19 +89,18 @@ def train(
                 f"The file system of {workspace.root} has no links: "
                 f"{workspace.model.name} will be a file that holds the run's name."
             )
-        # Pictures, backbone and weights; an interrupted training of the same goes on.
-        opening = start(workspace, config, report)
+        # Pictures, backbone and weights; each picture goes through the backbone once.
+        extracted = start(workspace, config, report).extract(report)
+        opening, task = extracted.opening, extracted.task()
+        # An interrupted training of the same goes on.
         run = begin(opening, Identity.of(opening, config, _machine(config)), fresh, report)
         if len(opening.data.skipped) > NAMED:
             report.say(f"All skipped files are named in {run.skipped}.")
         checkpoints = Checkpoints(run.checkpoints)
         with _tidy(run, checkpoints):
-            # Each picture through the backbone once, then the head, then fine-tuning.
-            network, forward, features = opening.extract(report)
-            data = opening.data
-            task = opening.task(network, features)
-            seconds = seconds_per_picture(forward, opening.rules.size)
-            log = TensorBoard(run.logs, data.categories, task.judging_labels())
+            # The head, then fine-tuning.
+            seconds = seconds_per_picture(extracted.forward, opening.rules.size)
+            log = TensorBoard(run.logs, task.categories, task.judging_labels())
             learned = learn(
                 task, Budget(seconds, _deadline(begun, config)), checkpoints, report, log=log
             )
@@ -125,16 +124,16 @@ def train(
         for other in needless:
             shutil.rmtree(other.folder, ignore_errors=True)
         interruption = _report(run, learned.classifier, report)
-    counts = Counter(p.category for p in data.learned_from)
+    counts = Counter(p.category for p in opening.data.learned_from)
     return Trained(
         run=run,
         judgement=judgement,
         advice=advice(
             judgement.verdicts,
-            {name: counts[name] for name in data.categories},
+            {name: counts[name] for name in task.categories},
             judgement.main.interval if judgement.main else None,
         ),
-        skipped=data.skipped,
+        skipped=opening.data.skipped,
         seconds=time.monotonic() - begun,
         interruption=interruption,
     )

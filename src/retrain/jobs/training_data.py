@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from retrain.config import TrainConfig
 from retrain.data.check import check
+from retrain.data.groups import Joined, join
 from retrain.data.images import PixelRules
 from retrain.data.records import SIDES, Picture, Side, Skipped
+from retrain.data.relations import Relation
 from retrain.data.sources import open_data
 from retrain.data.split import assign, group_pattern
 from retrain.errors import DataError
@@ -23,6 +25,7 @@ from retrain.training.folds import Folds, assign_folds
 from retrain.training.labelled import Labelled
 from retrain.workspace import Workspace
 
+MOST_NAMED = 10  # pairs of pictures in two categories
 FEW_PICTURES = 20  # a category; retrain.py warned below it too
 
 
@@ -32,17 +35,29 @@ class TrainingData:
 
     categories: in the order of the model's outputs.
     sides: by key.
-    before: what the last run's split was.
-    skipped: files that were left out.
+    joined: which keys belong together.
+    relations: what was found and what earlier runs knew, refused pairs included.
+    gathered: what it was made of.
     fold_count: of cross-validation.
     """
 
     pictures: Sequence[Picture]
     categories: tuple[str, ...]
     sides: Mapping[str, Side]
-    before: PreviousSplit
-    skipped: Sequence[Skipped]
+    joined: Joined
+    relations: Sequence[Relation]
+    gathered: "Gathered"
     fold_count: int
+
+    @property
+    def skipped(self) -> Sequence[Skipped]:
+        """Files that were left out."""
+        return self.gathered.skipped
+
+    @property
+    def before(self) -> PreviousSplit:
+        """What the last run's split was."""
+        return self.gathered.before
 
     def labels(self) -> NDArray[np.int64]:
         """Return the index of each picture's category."""
@@ -57,7 +72,7 @@ class TrainingData:
     @cached_property
     def groups(self) -> Sequence[str]:
         """What each picture belongs to, in the order of the pictures."""
-        return [picture.key for picture in self.pictures]
+        return [self.joined.sets.get(picture.key, picture.key) for picture in self.pictures]
 
     @cached_property
     def folds(self) -> Folds:
@@ -68,12 +83,18 @@ class TrainingData:
         return assign_folds(groups, self.labels()[: len(train)], self.fold_count, old)
 
     def by_side(self, features: NDArray[np.float32]) -> dict[Side, Labelled]:
-        """Cut pictures, their features [n, d] and labels into sides; nothing is copied."""
+        """Cut pictures, their features [n, d] and labels into sides; no features are copied.
+
+        Each picture has the key of the set that it belongs to.
+        """
+        pictures = [
+            replace(p, key=group) for p, group in zip(self.pictures, self.groups, strict=True)
+        ]
         counts = Counter(self.sides[picture.key] for picture in self.pictures)
         labels, parts, start = self.labels(), {}, 0
         for side in SIDES:
             rows = slice(start, start + counts[side])
-            parts[side] = Labelled(self.pictures[rows], features[rows], labels[rows])
+            parts[side] = Labelled(pictures[rows], features[rows], labels[rows])
             start = rows.stop
         return parts
 
@@ -86,24 +107,40 @@ class TrainingData:
         """Return a sha256 of the pictures' groups and sides, hex."""
         folds = [*self.folds.of_picture.tolist(), *[None] * len(self.pictures)]
         return lines_digest(
-            f"{p.name}\t{p.key}\t{self.sides[p.key]}\t{fold}"
-            for p, fold in zip(self.pictures, folds, strict=False)
+            f"{p.name}\t{group}\t{self.sides[p.key]}\t{fold}"
+            for p, group, fold in zip(self.pictures, self.groups, folds, strict=False)
         )
 
 
-def read_training_data(
+@dataclass(frozen=True)
+class Gathered:
+    """All pictures that decode, before they are split.
+
+    pictures: in the order of their names.
+    skipped: files that were left out.
+    drawable: whether the user left the test to be drawn.
+    before: what the last run's split was.
+    """
+
+    pictures: Sequence[Picture]
+    skipped: Sequence[Skipped]
+    drawable: bool
+    before: PreviousSplit
+
+
+def gather(
     workspace: Workspace, rules: PixelRules, config: TrainConfig, report: Reporter
-) -> TrainingData:
-    """Find, decode and split the pictures; say what is odd about them.
+) -> Gathered:
+    """Find and decode the pictures; say what is odd about them.
 
     Args:
         workspace: whose data folder is read; its earlier runs keep their split.
         rules: pictures are decoded as the network will want them.
-        config: decides groups, what is held back, and the number of folds.
-        report: hears warnings and counts, shows the progress.
+        config: decides groups.
+        report: hears warnings, shows the progress.
 
     Raises:
-        DataError: fewer than two categories can be learned.
+        DataError: there are no pictures.
         UsageError: the expression for groups is no regular expression.
     """
     group_by = config.split.group_by
@@ -116,8 +153,27 @@ def read_training_data(
         memory = workspace.bottlenecks / f"checked-{rules}.sqlite"
         pictures, skipped = check(dataset, rules, group_by, advance, memory)
     tell_skipped(skipped, report)
-    before = workspace.previous_split()
-    sides = assign(pictures, before.sides, config.split.hold_out, dataset.drawable)
+    _report_twins(pictures, report)
+    return Gathered(pictures, skipped, dataset.drawable, workspace.previous_split())
+
+
+def split_up(
+    gathered: Gathered, relations: Sequence[Relation], config: TrainConfig, report: Reporter
+) -> TrainingData:
+    """Split pictures; related ones stay together.
+
+    Args:
+        gathered: the pictures.
+        relations: between them, as they are known.
+        config: decides what is held back, and the number of folds.
+        report: hears warnings and counts.
+
+    Raises:
+        DataError: fewer than two categories can be learned.
+    """
+    pictures, before = gathered.pictures, gathered.before
+    joined = join(pictures, relations if config.split.relate else ())
+    sides = assign(pictures, before.sides, config.split.hold_out, gathered.drawable, joined.sets)
     learnable = {p.category for p in pictures if sides[p.key] == "train"}
     categories = tuple(sorted(learnable))
     for category in sorted({p.category for p in pictures} - learnable):
@@ -127,16 +183,47 @@ def read_training_data(
         )
     if len(categories) < 2:
         found = f"only {categories[0]!r}" if categories else "none that can be read"
+        folder = pictures[0].path.parent if pictures else "the data folder"
         raise DataError(
             f"A classifier needs at least two categories with pictures. Received: {found} in "
-            f"{workspace.data}. Add a folder of pictures for each further category."
+            f"{folder}. Add a folder of pictures for each further category."
         )
-    pictures = [p for p in pictures if p.category in learnable]
-    _report_twins(pictures, report)
-    pictures.sort(key=lambda p: (SIDES.index(sides[p.key]), p.name))
-    data = TrainingData(pictures, categories, sides, before, skipped, config.head.folds)
+    kept = [p for p in pictures if p.category in learnable]
+    kept.sort(key=lambda p: (SIDES.index(sides[p.key]), p.name))
+    data = TrainingData(kept, categories, sides, joined, relations, gathered, config.head.folds)
+    _report_related(data, report)
     _report_counts(data, report)
     return data
+
+
+def _report_related(data: TrainingData, report: Reporter) -> None:
+    """Say how many pictures belong together, and what speaks against it."""
+    present = {picture.sha256: picture.name for picture in data.pictures}
+    here = [r for r in data.relations if not r.refused and set(r.pair) <= present.keys()]
+    kinds = Counter("series" if relation.kind == "series" else "copies" for relation in here)
+    if here:
+        sizes = Counter(data.groups)
+        together = sum(size for size in sizes.values() if size > 1)
+        pairs = " and ".join(
+            f"{counted(count, 'pair')} of {'a series' if kind == 'series' else kind}"
+            for kind, count in sorted(kinds.items())
+        )
+        report.say(
+            f"Related pictures: {pairs} were found (related.csv names them); "
+            f"{counted(together, 'picture')} stay together in "
+            f"{counted(sum(size > 1 for size in sizes.values()), 'group')}."
+        )
+    for relation in data.joined.across[:MOST_NAMED]:
+        if set(relation.pair) <= present.keys():
+            one, other = (present[content] for content in relation.pair)
+            report.warn(f"The same picture in two categories ({relation.kind}): {one} and {other}.")
+    reasons = Counter(apart.reason for apart in data.joined.apart)
+    if reasons["half a category"]:
+        report.warn(
+            f"{counted(reasons['half a category'], 'pair')} of a series would join more than half "
+            "a category and were not joined: pictures of that category look alike throughout. If "
+            "they are one series, add pictures of another."
+        )
 
 
 def _report_twins(pictures: Sequence[Picture], report: Reporter) -> None:
