@@ -19,7 +19,8 @@ from retrain.data.records import HELD_OUT, SIDES, Picture, Side, Skipped
 from retrain.files import read_csv, read_json, write_csv, write_json
 
 MANIFEST = "manifest.json"  # written last: a run that has one is finished
-CROSS_FITTED = "cross_fitted"  # in metrics: by heads that had not seen the picture
+# In metrics: by heads that had not seen the picture, and by a tuned model that had not.
+CROSS_FITTED, ONE_FOLD = "cross_fitted", "one_fold"
 STAMP = "%Y%m%dT%H%M%SZ"  # at the beginning of a run's name: when it began, UTC
 _SHA256 = re.compile("[0-9a-f]{64}")
 
