@@ -1,5 +1,6 @@
 """How often intervals hold, and how wide they are; see trust.py."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,8 +17,8 @@ from retrain.training.folds import assign_folds
 from trust_sets import SETS, Set, drawn, read_set
 
 COVERED = (*SETS, "road_signs test")  # the tracks, and the single pictures
-PICTURES = {"pets3": 100}
-MOST_PICTURES = 150
+PICTURES = (150, 300)  # in a draw
+FEWER = {"pets3": (100,), "superheroes": (150,)}
 TWO_SIDED = 1.96
 
 Interval = tuple[float, float, float]  # low, share, high
@@ -29,9 +30,10 @@ def tasks(data: Path, work: Path, only: Sequence[str], draws: int) -> Iterator[A
         every = read_set(name.split()[0], data, work)
         if name.startswith("road_signs"):
             every = every.where("test/" if name.endswith("test") else "train/")
-        for draw in range(draws):
-            pictures = PICTURES.get(name, MOST_PICTURES)
-            yield {"set": name, "draw": draw}, (coverage, every, pictures, draw)
+        for pictures in FEWER.get(name, PICTURES):
+            for draw in range(draws):
+                key = {"set": name, "draw": f"{pictures} {draw}"}
+                yield key, (coverage, every, pictures, draw)
 
 
 def coverage(every: Set, pictures: int, seed: int) -> dict[str, Any]:
@@ -96,15 +98,16 @@ def holds(interval: Interval, truth: float, told_by: float) -> bool:
 
 def table(rows: Sequence[dict[str, Any]]) -> None:
     """Print how often intervals hold, and how wide those are that do."""
-    print(f"{'set':<16}{'draws':>6}{'said':>8}{'truth':>8}{'holds':>8}{'width':>8}", end="")
-    print(f"{'before:':>9}{'holds':>8}{'width':>8}{'of it':>8}")
-    for name in COVERED:
-        own = [row for row in rows if row["set"] == name]
+    print(f"{'set':<16}{'pictures':>9}{'draws':>6}{'said':>8}{'truth':>8}{'holds':>8}", end="")
+    print(f"{'width':>8}{'before:':>9}{'holds':>8}{'width':>8}{'of it':>8}")
+    for name, pictures in itertools.product(COVERED, (*FEWER["pets3"], *PICTURES)):
+        start = f"{pictures} "
+        own = [row for row in rows if row["set"] == name and row["draw"].startswith(start)]
         if own:
             now, before = (_cells(own, way) for way in ("now", "before"))
             print(
-                f"{name:<16}{len(own):6}{now[0]:8.4f}{now[1]:8.4f}{now[2]:8.3f}{now[3]:8.3f}"
-                f"{'':>9}{before[2]:8.3f}{before[3]:8.3f}{now[3] / before[3]:8.2f}"
+                f"{name:<16}{pictures:9}{len(own):6}{now[0]:8.4f}{now[1]:8.4f}{now[2]:8.3f}"
+                f"{now[3]:8.3f}{'':>9}{before[2]:8.3f}{before[3]:8.3f}{now[3] / before[3]:8.2f}"
             )
 
 

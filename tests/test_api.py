@@ -48,6 +48,7 @@ def test_what_is_offered_is_documented_and_nothing_else() -> None:
         retrain.guess  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_training_in_python_is_the_one_of_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,7 +77,7 @@ def test_settings_are_the_options_of_the_command_line(tmp_path: Path) -> None:
         retrain.train(tmp_path, epoch=3)
     with pytest.raises(UsageError, match="value of epochs is wrong: 0 is not in the range"):
         retrain.train(tmp_path, epochs=0)
-    with pytest.raises(UsageError, match="value of lr is wrong: must be a rate"):
+    with pytest.raises(UsageError, match="value of lr is wrong: must be one rate"):
         retrain.train(tmp_path, lr=(1e-3, 1e-4))
 
 

@@ -162,6 +162,10 @@ class Model(infer.Model):
 def _reporter(progress: bool) -> Reporter:
     if not progress:
         return Silent()
-    from retrain.cli.console import Terminal
+    from retrain.cli.console import Terminal, in_notebook
 
+    if in_notebook():
+        from retrain.cli.notebook import Notebook
+
+        return Notebook()
     return Terminal()

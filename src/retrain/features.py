@@ -130,8 +130,8 @@ def _computed(
             values = forward(pixels)
             if not np.isfinite(values).all():
                 raise WeightsError(
-                    "The backbone must turn pictures into finite numbers. Received: others, so its "
-                    "weights are damaged. Delete their file, or name another.",
+                    "The backbone must turn pictures into numbers. Received: values that are not "
+                    "finite, so its weights are damaged. Delete their file, or name another.",
                     setting="weights",
                 )
             batch = [(digest, one) for one, digest in zip(values, digests, strict=False)]

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from retrain.metrics import wilson_interval
 
 DOUBT = 4.0  # groups with a mistake that the belief weighs that groups fail as a whole
-SHARED = 1.05  # cross-fitted intervals are so much wider, as fits share data; docs/trust.md
-LAST_FIFTH = 1 - math.sqrt(
-    0.8
-)  # of the mistakes, which go as 1 / root of the pictures learned from
+SHARED = 1.1  # cross-fitted intervals are so much wider, as fits share data; docs/trust.md
+LAST_FIFTH = 0.2  # of the mistakes, at most: what the last fifth of the pictures may teach
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def test_groups_and_given_sides_are_passed_on(tmp_path: Path) -> None:
 
 def test_a_group_by_that_is_no_expression_is_a_usage_error(tmp_path: Path) -> None:
     write_jpegs(tmp_path, "disc", 1)
-    with pytest.raises(UsageError, match="--group-by"):
+    with pytest.raises(UsageError, match="Groups are found by a regular"):
         check(open_data(tmp_path), RULES, group_by="[")
 
 

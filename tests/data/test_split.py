@@ -91,7 +91,7 @@ def test_the_key_is_the_group_if_there_is_one_else_the_content(
 
 
 def test_a_group_by_that_is_no_expression_is_a_usage_error() -> None:
-    with pytest.raises(UsageError, match=r"expression.*'\('"):
+    with pytest.raises(UsageError, match=r"regular expression. Received: '\('"):
         split_key("cat/1.jpg", "abc", group_by="(")
 
 

@@ -33,6 +33,14 @@ def copied(path: Path, name: str) -> str:
     return name
 
 
+def written_down(model: Path) -> str:
+    """Turn a model's link into a file with the run's name, as where there are no links."""
+    run = model.readlink().name
+    model.unlink()
+    model.write_text(f"{run}\n")
+    return "own/model"
+
+
 # What is done to a folder that holds `own`, a trained workspace, and the picture `p.jpg`; and the
 # arguments of a guess in it.
 WAYS: dict[str, Prepare] = {
@@ -53,6 +61,7 @@ WAYS: dict[str, Prepare] = {
     "a picture of the workspace": lambda _: ("own", "own/data/disc/disc-000.jpg"),
     "a bundle": lambda f: (f"own/runs/{(f / 'own' / 'model').readlink().name}", "p.jpg"),
     "through the published model's link": lambda _: ("own/model", "p.jpg"),
+    "through the published model's file": lambda f: (written_down(f / "own" / "model"), "p.jpg"),
 }
 
 
@@ -177,11 +186,11 @@ def test_a_value_that_is_no_path_is_not_taken_for_one(project: Project, own: Pat
     ("script", "arguments", "code", "words"),
     [
         ("train.sh", ("gone/../gone",), 3, "gone must be a folder with your pictures"),
-        ("guess.sh", ("gone", "own/data/disc/disc-000.jpg"), 5, "There is no model in gone."),
+        ("guess.sh", ("gone", "own/data/disc/disc-000.jpg"), 5, "/gone. Train one first."),
         ("guess.sh", ("own", "gone"), 6, "gone: No such file or directory"),
         ("guessDir.sh", ("own", "gone", "sorted"), 2, "SRC must be a folder of pictures."),
         ("guessDir.sh", ("own", "gone", "new/sorted"), 2, "SRC must be a folder of pictures."),
-        ("guessDir.sh", ("gone", "own/data/disc", "sorted"), 5, "There is no model in gone."),
+        ("guessDir.sh", ("gone", "own/data/disc", "sorted"), 5, "/gone. Train one first."),
     ],
 )
 def test_what_does_not_exist_is_named_by_the_tool_and_not_made(

@@ -3,10 +3,13 @@
 import json
 import os
 import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from commands import command, environment
 from pictures import draw
 from retrain.infer.guess_dir import SortedFolder
 from retrain.infer.names import blind
@@ -151,6 +154,23 @@ def test_a_copy_that_was_being_replaced_when_work_ended_is_settled(
         folder._places[0].let_go()  # as the kernel does
     assert sort(trained, src, dest).returncode == 0
     assert_sorted(dest, *src.iterdir())
+
+
+def test_killed_while_copies_are_replaced_the_same_command_finishes_the_work(
+    trained: Path, many: Path, dest: Path, tmp_path: Path
+) -> None:
+    sort(trained, many, dest)
+    newer = bundle(trained, tmp_path / "newer", run=NEXT_RUN)
+    for _ in range(2):  # at the second time guesses are known, and copies only renamed
+        before = len(copies(dest))
+        line = command("guess-dir", newer, many, dest, "--keep-names")
+        with subprocess.Popen(line, env=environment(), stdout=subprocess.DEVNULL) as process:
+            while len(list(dest.glob("*.jpg"))) > before - 20:
+                assert process.poll() is None, "done too soon"
+                time.sleep(0.01)
+            process.kill()
+        assert sort(newer, many, dest).returncode == 0
+        assert_sorted(dest, *many.iterdir())
 
 
 def test_a_copy_that_became_a_way_to_its_source_does_not_take_it_along(

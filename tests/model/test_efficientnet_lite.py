@@ -131,7 +131,10 @@ def test_mixed_precision_computes_in_half_and_keeps_weights_in_full() -> None:
     keras.config.set_dtype_policy("float32")
     full = network("lite0", 64, top=False)
     load(full, weights("lite0"))
-    np.testing.assert_allclose(half, np.asarray(full(picture(64), training=False)), atol=0.05)
+    exact = np.asarray(full(picture(64), training=False))
+    # Processors sum in half precision in different orders; on one the largest difference was .059.
+    np.testing.assert_allclose(half, exact, atol=0.02 * exact.max())
+    assert np.abs(half - exact).mean() < 0.01
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,11 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
 
+def in_notebook() -> bool:
+    """Tell whether the output is that of a notebook's cell."""
+    return Console().is_jupyter
+
+
 class Terminal:
     """A Reporter for people; bars only where one watches."""
 

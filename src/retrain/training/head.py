@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from retrain.config import HeadConfig
 from retrain.progress import Reporter, counted, duration
 from retrain.training.calibration import Calibration
-from retrain.training.crossfit import CrossFitted, Trial, cross_fit
+from retrain.training.crossfit import CrossFitted, Trial, cross_fit, seconds_expected
 from retrain.training.examples import Examples
 from retrain.training.folds import Folds
 from retrain.training.history import EpochRow
@@ -22,8 +22,6 @@ from retrain.training.labelled import Labelled
 from retrain.training.regression import Array
 
 COLUMNS = ("penalty", "train loss", "judged loss", "error rate", "macro-F1", "time")
-# Per picture, feature and category, for all penalties and folds; measured on two cores.
-SECONDS_PER_WORK = 6e-7
 SOURCE = "cross-fitted"  # the pictures that the temperature was fitted on
 
 
@@ -91,10 +89,10 @@ def fit_head(
         report: hears the estimate and shows a row a penalty.
     """
     examples = Examples(train.features, train.labels, groups, weights)
-    work = len(train.labels) * train.features.shape[1] * examples.categories
+    seconds = seconds_expected(examples, len(folds.numbers()) + 1)
     report.say(
         f"Head: logistic regression on {counted(len(train.labels), 'picture')}, cross-validated "
-        f"in {config.folds} folds, about {duration(work * SECONDS_PER_WORK)}."
+        f"in {config.folds} folds, about {duration(seconds)}."
     )
     row_out = report.table(COLUMNS)
     crossed = cross_fit(examples, folds.of_picture, config, lambda trial: row_out(_cells(trial)))

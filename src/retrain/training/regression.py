@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 Array = NDArray[np.float32]
 Exact = NDArray[np.float64]
 
-TOLERANCE = 3e-6  # share of the loss, from step to step
+TOLERANCE = 1e-5  # share of the loss, from step to step
 LEAST_LOSS = 0.01  # below, shares would be of what float32 cannot tell apart
 ROWS_AT_ONCE = 4096  # of features in float64
 COPIED = 2**24  # values of a rotated copy: 64 MiB; larger sets are rotated anew in each step
@@ -132,7 +132,7 @@ class Regression:
             position,
             jac=True,
             method="L-BFGS-B",
-            options={"maxiter": iterations, "ftol": tolerance, "gtol": 0.0},
+            options={"maxiter": iterations, "ftol": tolerance, "gtol": 0.0, "maxcor": 5},
         ).x
         weights, bias = self._unpacked(found)
         return Point(weights * stretch, bias * bias_stretch)
