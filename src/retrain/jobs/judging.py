@@ -168,7 +168,7 @@ def _sentences(judgement: Judgement, task: Task, learned: Learned) -> list[str]:
     if (curve := judgement.curve) is not None:
         neediest = task.categories[curve.neediest] if curve.neediest is not None else None
         said.append(with_more(curve.doubled, curve.interval, neediest))
-    if judgement.leading == CROSS_FITTED:
+    if set(judgement.evaluations) == {CROSS_FITTED}:  # where others judge, too, these are shown
         heads = len(learned.head.crossed.heads)
         said.append(whose_numbers(heads, len(task.parts["train"].labels)))
     unjudged = not_judged([task.categories[i] for i in task.folds.unjudged])
