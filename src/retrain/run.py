@@ -20,7 +20,8 @@ from retrain.data.relations import COLUMNS, Relation, from_rows, to_rows
 from retrain.files import read_csv, read_json, write_csv, write_json
 
 MANIFEST = "manifest.json"  # written last: a run that has one is finished
-CROSS_FITTED = "cross_fitted"  # in metrics: by heads that had not seen the picture
+# In metrics: by heads that had not seen the picture, and by a tuned model that had not.
+CROSS_FITTED, ONE_FOLD = "cross_fitted", "one_fold"
 STAMP = "%Y%m%dT%H%M%SZ"  # at the beginning of a run's name: when it began, UTC
 _SHA256 = re.compile("[0-9a-f]{64}")
 

@@ -24,7 +24,7 @@ def folder(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         for path in (root / "data" / old).iterdir():
             path.rename(path.with_name(path.name.replace(old, new)))
         (root / "data" / old).rename(root / "data" / new)
-        for name in ("manifest.json", "split.csv", "predictions.csv"):
+        for name in ("manifest.json", "split.csv", "out_of_fold.csv", "predictions.csv"):
             (run / name).write_text((run / name).read_text().replace(old, new))
     shutil.copytree(run, root / "runs" / OTHER_RUN)
     shutil.copy(root / "data" / "boat" / "boat-000.jpg", folder / "photo.jpg")

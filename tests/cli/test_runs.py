@@ -47,7 +47,7 @@ def test_runs_are_listed_newest_first_and_the_published_is_marked(root: Path) ->
     assert [line[:10] for line in lines] == ["  20260103", "  20260102", "* 20260101"]
     assert "2026-01-03 00:10 UTC" in lines[0]
     assert "efficientnet_lite0 at 128 px, head only" in lines[0]
-    assert " MB  test accuracy " in lines[0]
+    assert " MB  cross-fitted accuracy " in lines[0]
 
 
 def test_an_older_run_is_published_again(root: Path) -> None:

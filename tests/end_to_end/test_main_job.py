@@ -47,8 +47,9 @@ def test_train_guess_sort_and_reuse(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "Skipped disc/broken.jpg" in result.stderr
     assert "Fine-tuning: training the last 5 layer groups" in result.stderr
-    assert "Kept: the head alone" in result.stderr  # it makes no mistake
-    assert "Test accuracy" in result.stdout
+    assert "The head alone is kept: " in result.stderr  # it makes no mistake
+    assert result.stdout.startswith("On pictures like these: ")
+    assert "\nThe head, cross-validated: accuracy " in result.stdout
 
     run = (root / "model").resolve()
     assert not (root / "model").readlink().is_absolute()
@@ -64,6 +65,8 @@ def test_train_guess_sort_and_reuse(tmp_path: Path) -> None:
         "skipped.csv",
         "history.csv",
         "metrics.json",
+        "out_of_fold.csv",
+        "fold_heads.npz",
     }
     assert "checkpoints" not in files
     assert manifest(root)["kept"] == "head"
@@ -115,11 +118,10 @@ def test_noise_teaches_nothing(tmp_path: Path) -> None:
     result = retrain("train", root, "--size", "64", "--fine-tune", "never", "--no-int8", "--json")
     assert result.returncode == 0, result.stderr
     metrics = json.loads(result.stdout)["metrics"]
-    held_out = [metrics["validation"], metrics["test"]]
-    pictures = sum(side["pictures"] for side in held_out)
-    right = sum(side["accuracy"] * side["pictures"] for side in held_out)
-    assert pictures >= 20
-    assert right / pictures < 0.6 + 1.64 * (0.25 / pictures) ** 0.5  # chance is 0.5; one-sided 95 %
+    judged = metrics["cross_fitted"]
+    assert judged["pictures"] == 120
+    assert judged["accuracy"] < 0.6 + 1.64 * (0.25 / 120) ** 0.5  # chance is 0.5; one-sided 95 %
+    assert judged["interval_95"][0] < 0.6
 
 
 def test_the_same_seed_gives_the_same_model_and_another_run_keeps_the_split(
@@ -134,7 +136,7 @@ def test_the_same_seed_gives_the_same_model_and_another_run_keeps_the_split(
     again = (root / "model").resolve()
     assert again != run
     assert "were cached" in second.stderr
-    for name in ("metrics.json", "split.csv"):
+    for name in ("metrics.json", "split.csv", "out_of_fold.csv"):
         assert (run / name).read_text() == (again / name).read_text()
 
 
@@ -164,4 +166,4 @@ def test_mobilenetv2_with_real_weights_goes_all_the_way(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     values = json.loads(result.stdout)
     assert values["weights"] == "imagenet"
-    assert values["metrics"]["validation"]["accuracy"] >= 0.8
+    assert values["metrics"]["cross_fitted"]["accuracy"] >= 0.8

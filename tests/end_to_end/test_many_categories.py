@@ -23,9 +23,9 @@ def test_confusions_of_many_categories_are_a_csv_and_no_matrix(tmp_path: Path) -
     result = retrain("train", tmp_path, *QUICKEST)
     assert result.returncode == 0, result.stderr
     metrics = json.loads((tmp_path / "model" / "metrics.json").read_text())
-    assert metrics["validation"]["pictures"] == CATEGORIES
-    assert "confusion" not in metrics["validation"]
+    assert metrics["cross_fitted"]["pictures"] == 2 * CATEGORIES
+    assert "confusion" not in metrics["cross_fitted"]
     with (tmp_path / "model" / "confusion.csv").open(newline="") as file:
         cells = list(csv.DictReader(file))
     assert {cell["category"] for cell in cells} == {f"{c:03d}" for c in range(CATEGORIES)}
-    assert sum(int(cell["pictures"]) for cell in cells) == CATEGORIES
+    assert sum(int(cell["pictures"]) for cell in cells) == 2 * CATEGORIES

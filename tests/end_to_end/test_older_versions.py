@@ -25,6 +25,12 @@ def sides(run: Path) -> dict[str, str]:
         return {row["key"]: row["side"] for row in csv.DictReader(file)}
 
 
+def taken_over(before: dict[str, str]) -> dict[str, str]:
+    """Return the sides of the next training: the test stays, and validation joins training."""
+    assert set(before.values()) == {"train", "validation", "test"}
+    return {key: "test" if side == "test" else "train" for key, side in before.items()}
+
+
 @pytest.mark.parametrize("place", [".", "model", "bundle"])
 def test_it_guesses_as_it_did(place: str, old_workspace: Path) -> None:
     shutil.copytree(old_workspace / "model", old_workspace / "bundle")
@@ -53,16 +59,28 @@ def test_its_report_is_written_anew_and_a_picture_explained(old_workspace: Path)
     assert as_json("explain", old_workspace, picture)[0]["categories"] == ["red"]
 
 
-def test_a_training_on_top_keeps_its_split_and_is_compared_with_it(old_workspace: Path) -> None:
+def test_a_training_on_top_keeps_its_test_and_is_compared_with_it(old_workspace: Path) -> None:
     before = sides(old_workspace / "model")
     result = retrain("train", old_workspace, *QUICKEST)
     assert result.returncode == 0, result.stderr
-    assert sides(old_workspace / "model") == before
+    assert sides(old_workspace / "model") == taken_over(before)
     runs = as_json("runs", old_workspace)
     assert [(run["run"] == RUN, run["published"]) for run in runs] == [(False, True), (True, False)]
     compared = as_json("compare", old_workspace / "runs" / RUN, old_workspace / "model")
     held_back = EXPECTED["evaluation"]["pictures"]
     assert [scores["pictures"] for scores in compared["scores"]] == [held_back, held_back]
+    metrics = json.loads((old_workspace / "model" / "metrics.json").read_text("utf-8"))
+    assert metrics["judged_by"] == "cross_fitted"
+    assert metrics["test"]["pictures"] == held_back  # reported apart
+    assert "validation" not in metrics
+
+
+def test_its_test_pictures_are_learned_from_only_where_that_is_asked_for(
+    old_workspace: Path,
+) -> None:
+    result = retrain("train", old_workspace, *QUICKEST, "--hold-out", "0")
+    assert result.returncode == 0, result.stderr
+    assert set(sides(old_workspace / "model").values()) == {"train"}
 
 
 def test_a_copy_of_a_run_does_not_give_the_next_training_its_split(old_workspace: Path) -> None:
@@ -73,4 +91,4 @@ def test_a_copy_of_a_run_does_not_give_the_next_training_its_split(old_workspace
     (backup / "split.csv").write_text(text.replace(",test", ",train"), "utf-8")
     result = retrain("train", old_workspace, *QUICKEST)
     assert result.returncode == 0, result.stderr
-    assert sides(old_workspace / "model") == before
+    assert sides(old_workspace / "model") == taken_over(before)

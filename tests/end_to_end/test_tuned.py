@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = write_workspace(tmp_path_factory.mktemp("tuned"), EACH, PAIRS)
     result = retrain("train", root, *TUNING)
     assert result.returncode == 0, result.stderr
-    assert "Kept: the fine-tuned model" in result.stderr, result.stderr
+    assert "The fine-tuned model is kept: " in result.stderr, result.stderr
     return root
 
 
@@ -39,7 +40,9 @@ def test_the_tuned_model_is_published_in_float32(tuned: Path) -> None:
     assert manifest["kept"] == "fine_tune"
     assert manifest["precision"] == "mixed_bfloat16"
     assert manifest["checks"]["passed"]
-    assert manifest["metrics"]["test"]["macro_f1"] > 0.8
+    assert manifest["metrics"]["judged_by"] == "one_fold"
+    assert manifest["metrics"]["one_fold"]["macro_f1"] > 0.8
+    assert manifest["metrics"]["cross_fitted"]["pictures"] == 2 * EACH  # the head's, for comparison
     model = keras.models.load_model(tuned / "model" / "model.keras")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
     backbone = backbone_named("efficientnet_lite0")
@@ -51,10 +54,23 @@ def test_the_tuned_model_is_published_in_float32(tuned: Path) -> None:
     assert not any("moving" in path for path in moved)
 
 
-def test_guesses_score_as_the_training_did(tuned: Path) -> None:
-    result = retrain("evaluate", tuned, "--side", "validation", "--json")
+def test_guesses_score_as_the_training_did_on_the_fold_that_chose_the_epoch(
+    tuned: Path, tmp_path: Path
+) -> None:
+    with (tuned / "model" / "out_of_fold.csv").open(newline="") as file:
+        answers = list(csv.DictReader(file))
+    with (tuned / "model" / "split.csv").open(newline="") as file:
+        folds = {row["path"]: row["fold"] for row in csv.DictReader(file)}
+    assert {row["side"] for row in answers} == {"fold 0"}
+    assert {row["path"] for row in answers} == {name for name in folds if folds[name] == "0"}
+    for row in answers:
+        copy = tmp_path / row["path"]
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(tuned / "data" / row["path"], copy)
+    metrics = json.loads((tuned / "model" / "metrics.json").read_text())["one_fold"]
+    assert metrics["pictures"] == len(answers)
+    result = retrain("evaluate", tuned, "--data", tmp_path, "--json")
     assert result.returncode == 0, result.stderr
-    metrics = json.loads((tuned / "model" / "metrics.json").read_text())["validation"]
     values = json.loads(result.stdout)
     assert values["confusion"] == metrics["confusion"]
     assert values["log_loss"] == pytest.approx(metrics["log_loss"], abs=1e-3)
@@ -92,7 +108,7 @@ def test_killed_in_each_stage_it_ends_with_the_same_weights(tuned: Path, tmp_pat
     assert "Fine-tuning: going on after epoch 6 of 6" in result.stderr
     assert len(list((root / "runs").iterdir())) == 1
     assert digest(root) == digest(tuned)
-    for name in ("split.csv", "metrics.json", "labels.txt"):
+    for name in ("split.csv", "metrics.json", "labels.txt", "out_of_fold.csv"):
         ours, theirs = (r / "model" / name for r in (root, tuned))
         assert ours.read_text() == theirs.read_text()
     assert losses(root) == losses(tuned)

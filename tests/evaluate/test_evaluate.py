@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,31 +55,49 @@ def confusion(folder: Path) -> dict[tuple[str, str, str], int]:
     return {(row["side"], row["category"], row["guess"]): int(row["pictures"]) for row in rows}
 
 
+def metrics_of(root: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((root / "model" / "metrics.json").read_text())
+    return values
+
+
 def test_a_run_keeps_its_confusions_as_csv(trained: Path) -> None:
-    metrics = json.loads((trained / "model" / "metrics.json").read_text())
+    metrics = metrics_of(trained)
     names = metrics["categories"]
-    assert confusion(trained / "model") == {
+    found: Counter[tuple[str, str, str]] = Counter()
+    for (side, category, guess), count in confusion(trained / "model").items():
+        found["test" if side == "test" else "cross_fitted", category, guess] += count
+    assert found == {
         (side, names[i], names[j]): count
-        for side in ("validation", "test")
+        for side in ("cross_fitted", "test")
         for i, row in enumerate(metrics[side]["confusion"])
         for j, count in enumerate(row)
         if count
     }
 
 
-@pytest.mark.parametrize("side", ["validation", "test"])
-def test_the_sides_of_a_training_score_as_they_did_then(side: str, trained: Path) -> None:
-    values = as_json("evaluate", trained, "--side", side)
-    metrics = json.loads((trained / "model" / "metrics.json").read_text())[side]
-    assert {entry["name"] for entry in values["predictions"]} == split(trained, side)
+def test_the_test_of_a_training_scores_as_it_did_then(trained: Path) -> None:
+    values = as_json("evaluate", trained, "--side", "test")
+    metrics = metrics_of(trained)["test"]
+    assert {entry["name"] for entry in values["predictions"]} == split(trained, "test")
     for name in ("pictures", "accuracy", "macro_f1", "confusion", "categories"):
         assert values[name] == metrics[name]
     assert values["log_loss"] == pytest.approx(metrics["log_loss"], abs=1e-3)
 
 
-def test_without_a_side_it_is_the_test(trained: Path) -> None:
-    values = as_json("evaluate", trained)
-    assert {entry["name"] for entry in values["predictions"]} == split(trained, "test")
+def test_without_a_side_it_is_what_was_said_of_each_training_picture_by_who_had_not_seen_it(
+    trained: Path,
+) -> None:
+    values, metrics = as_json("evaluate", trained), metrics_of(trained)["cross_fitted"]
+    assert {entry["name"] for entry in values["predictions"]} == split(trained, "train")
+    assert {entry["side"] for entry in values["predictions"]} == {f"fold {i}" for i in range(5)}
+    for name in ("pictures", "accuracy", "interval_95", "confusion", "categories", "log_loss"):
+        assert values[name] == metrics[name]
+    assert values["calibration_error"] == pytest.approx(metrics["calibration_error"], abs=1e-5)
+
+
+def test_a_side_that_nothing_is_on_is_refused(trained: Path) -> None:
+    message = refused(retrain("evaluate", trained, "--side", "validation"), 3)
+    assert "must have held back validation pictures" in message
 
 
 def test_the_worst_come_first_and_all_are_written(
@@ -141,7 +160,8 @@ def test_runs_may_lie_on_another_disk(trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, root, symlinks=True)
     (root / "runs").rename(tmp_path / "elsewhere")
     (root / "runs").symlink_to(tmp_path / "elsewhere")
-    assert as_json("evaluate", root)["pictures"] == len(split(root, "test"))
+    found = as_json("evaluate", root, "--side", "test")
+    assert found["pictures"] == len(split(root, "test"))
 
 
 @pytest.mark.parametrize("name", ["evaluate", "explain", "report"])
@@ -154,10 +174,13 @@ def test_an_output_that_cannot_be_is_refused(name: str, trained: Path, tmp_path:
     assert file.read_text() == "mine"
 
 
-def test_a_bundle_alone_asks_for_pictures(trained: Path, labelled: Path, tmp_path: Path) -> None:
+def test_a_bundle_alone_tells_what_its_training_found_and_asks_for_other_pictures(
+    trained: Path, labelled: Path, tmp_path: Path
+) -> None:
     bundle = tmp_path / "bundle"
     shutil.copytree(trained / "model", bundle)
-    assert "--data" in refused(retrain("evaluate", bundle), 3)
+    assert as_json("evaluate", bundle)["pictures"] == len(split(trained, "train"))
+    assert "--data" in refused(retrain("evaluate", bundle, "--side", "test"), 3)
     assert as_json("evaluate", bundle, "--data", labelled)["accuracy"] > 0.5
 
 
@@ -177,7 +200,7 @@ def test_a_picture_that_went_away_is_named(trained: Path, tmp_path: Path) -> Non
     shutil.copytree(trained, root, symlinks=True)
     gone = sorted(split(root, "test"))[0]
     (root / "data" / gone).unlink()
-    result = retrain("evaluate", root)
+    result = retrain("evaluate", root, "--side", "test")
     assert result.returncode == 6
     assert f"retrain: {gone}: no longer there" in result.stderr
 
@@ -193,18 +216,18 @@ def replace_and_move(root: Path) -> tuple[str, str, str]:
     return replaced, renamed, f"{other}/corrected.jpg"
 
 
-@pytest.mark.parametrize("columns", [4, 5])
+@pytest.mark.parametrize("columns", [4, 5, 6])
 def test_pictures_held_back_are_known_by_their_content(
     columns: int, trained: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "tf_files"
     shutil.copytree(trained, root, symlinks=True)
-    before = as_json("evaluate", root)["pictures"]
+    before = as_json("evaluate", root, "--side", "test")["pictures"]
     lines = [line.split(",") for line in (root / "model" / "split.csv").read_text().splitlines()]
-    text = "\n".join(",".join(line[:columns]) for line in lines)  # 4: of older versions
+    text = "\n".join(",".join(line[:columns]) for line in lines)  # 6 today
     (root / "model" / "split.csv").write_text(text)
     replaced, renamed, corrected = replace_and_move(root)
-    result = retrain("evaluate", root, "--json")
+    result = retrain("evaluate", root, "--side", "test", "--json")
     assert result.returncode == 6, result.stderr
     assert f"retrain: {replaced}: another picture took its place" in result.stderr
     found = {entry["name"]: entry for entry in json.loads(result.stdout)["predictions"]}
@@ -217,9 +240,10 @@ def test_pictures_held_back_are_known_by_their_content(
 def test_a_whole_category_that_was_renamed_is_found_again(trained: Path, tmp_path: Path) -> None:
     root = tmp_path / "tf_files"
     shutil.copytree(trained, root, symlinks=True)
-    before = as_json("evaluate", root)
+    before = as_json("evaluate", root, "--side", "test")
     (root / "data" / "disc").rename(root / "data" / "circles")
-    assert as_json("evaluate", root)["confusion"] == before["confusion"]
+    after = as_json("evaluate", root, "--side", "test")
+    assert after["confusion"] == before["confusion"]
 
 
 def test_models_are_compared_on_pictures_of_the_same_content(
@@ -227,9 +251,10 @@ def test_models_are_compared_on_pictures_of_the_same_content(
 ) -> None:
     root = tmp_path / "tf_files"
     shutil.copytree(two_runs[0].parent.parent, root, symlinks=True)
-    before = as_json("compare", root / "runs" / two_runs[0].name, root / "model")
+    compared = ("compare", root / "runs" / two_runs[0].name, root / "model", "--side", "test")
+    before = as_json(*compared)
     replaced, *_ = replace_and_move(root)
-    result = retrain("compare", root / "runs" / two_runs[0].name, root / "model", "--json")
+    result = retrain(*compared, "--json")
     assert result.returncode == 6, result.stderr
     assert f"retrain: {replaced}: another picture took its place" in result.stderr
     counts = [scores["pictures"] for scores in json.loads(result.stdout)["scores"]]
@@ -237,9 +262,10 @@ def test_models_are_compared_on_pictures_of_the_same_content(
 
 
 def test_a_model_is_as_good_as_itself(trained: Path) -> None:
-    values = as_json("compare", trained, trained / "model", "--side", "validation")
-    assert values["scores"][0] == values["scores"][1]
-    assert (values["only_first"], values["only_second"], values["mcnemar_p"]) == ([], [], 1.0)
+    for side in ((), ("--side", "test")):
+        values = as_json("compare", trained, trained / "model", *side)
+        assert values["scores"][0] == values["scores"][1]
+        assert (values["only_first"], values["only_second"], values["p_value"]) == ([], [], 1.0)
 
 
 def test_two_models_are_compared_on_the_same_pictures(
@@ -259,9 +285,52 @@ def test_two_models_are_compared_on_the_same_pictures(
     for i, name in enumerate(("only_first", "only_second")):
         assert values["scores"][i]["accuracy"] == both[i]["accuracy"]
         assert {entry["name"] for entry in values[name]} == right[i] - right[1 - i]
+
+
+def test_without_pictures_models_are_compared_by_what_was_said_of_training_pictures(
+    two_runs: tuple[Path, Path],
+) -> None:
     result = retrain("compare", *two_runs)
     assert result.returncode == 0, result.stderr
-    assert "McNemar's test: p = " in result.stdout
+    assert "the difference is no more than chance explains." in result.stdout
+    values = as_json("compare", *two_runs)
+    found = [{row["path"]: row for row in out_of_fold(run)} for run in two_runs]
+    common = found[0].keys() & found[1].keys()
+    assert [scores["pictures"] for scores in values["scores"]] == [len(common)] * 2
+    right = [{n for n in common if one[n]["guess"] == one[n]["category"]} for one in found]
+    for i, name in enumerate(("only_first", "only_second")):
+        assert {entry["name"] for entry in values[name]} == right[i] - right[1 - i]
+
+
+def out_of_fold(run: Path) -> list[dict[str, str]]:
+    with (run / "out_of_fold.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_pictures_of_one_group_are_one_witness(two_runs: tuple[Path, Path], tmp_path: Path) -> None:
+    copies = [tmp_path / str(i) for i in range(2)]
+    for run, copy in zip(two_runs, copies, strict=True):
+        shutil.copytree(run, copy)
+    both = [{row["path"] for row in out_of_fold(copy)} for copy in copies]
+    chosen = sorted(both[0] & both[1])[:8]  # which the first names rightly, and the second does not
+    for number, copy in enumerate(copies):
+        for row in (own := out_of_fold(copy)):
+            true = CATEGORIES.index(row["category"])
+            row["guess"] = CATEGORIES[true - (number == 1 and row["path"] in chosen)]
+        with (copy / "out_of_fold.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(own[0]))
+            writer.writeheader()
+            writer.writerows(own)
+    assert as_json("compare", *copies)["p_value"] == pytest.approx(2 / 2**8)
+    with (copies[0] / "split.csv").open(newline="") as file:
+        pictures = list(csv.DictReader(file))
+    for row in pictures:
+        row["key"] = "group:one" if row["path"] in chosen else row["key"]
+    with (copies[0] / "split.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(pictures[0]))
+        writer.writeheader()
+        writer.writerows(pictures)
+    assert as_json("compare", *copies)["p_value"] == 1.0
 
 
 class Bars(Silent):

@@ -123,7 +123,7 @@ def test_pictures_that_were_replaced_are_not_shown_and_moved_ones_are(
 ) -> None:
     copy = tmp_path / "tf_files"
     shutil.copytree(root, copy, symlinks=True)
-    with (copy / "model" / "predictions.csv").open(newline="") as file:
+    with (copy / "model" / "out_of_fold.csv").open(newline="") as file:
         worst, second = [row["path"] for row in csv.DictReader(file)][:2]
     images = (copy / "model" / "report.html").read_text().count("<img")
     (copy / "data" / second).rename(copy / "data" / "moved.jpg")
@@ -139,8 +139,8 @@ def test_ids_are_unique_and_figures_have_words(page: Path) -> None:
     found = Elements()
     found.feed(page.read_text())
     assert len(found.ids) == len(set(found.ids)) > 50
-    assert found.svgs == 2
-    assert len(found.words) == 2
+    assert found.svgs == 3
+    assert len(found.words) == 3
     assert found.words[0].startswith("Share of guesses that is right: score 0.")
     assert found.links <= set(found.ids)
 
@@ -148,7 +148,11 @@ def test_ids_are_unique_and_figures_have_words(page: Path) -> None:
 @needs_browser
 def test_figures_are_read_out_as_one_picture_each(page: Path) -> None:
     with opened(page) as view:
-        for words in ("Share of guesses that is right", "Loss on training and validation"):
+        for words in (
+            "Share of guesses that is right",
+            "Accuracy by the number of pictures learned from",
+            "Loss on training and validation",
+        ):
             figure = view.get_by_role("img", name=words)
             assert figure.locator("svg").count() == 1
             box = figure.locator("svg").bounding_box()
@@ -235,9 +239,17 @@ def facts(root: Path, count: int, categories: int) -> Facts:
 @pytest.mark.parametrize(
     ("what_happens", "code", "said"),
     [
-        ("raise MemoryError('no room')", 0, "No report: no room (retrain report "),
-        ("os.kill(os.getpid(), signal.SIGINT)", 130, "No report: interrupted (retrain report "),
-        ("os.kill(os.getpid(), signal.SIGTERM)", 143, "No report: interrupted (retrain report "),
+        ("raise MemoryError('no room')", 0, "There is no report: no room. `retrain report "),
+        (
+            "os.kill(os.getpid(), signal.SIGINT)",
+            130,
+            "The report was interrupted; `retrain report ",
+        ),
+        (
+            "os.kill(os.getpid(), signal.SIGTERM)",
+            143,
+            "The report was interrupted; `retrain report ",
+        ),
     ],
 )
 def test_a_training_without_a_report_is_no_less_finished(

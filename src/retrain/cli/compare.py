@@ -26,7 +26,7 @@ def command(
     side: Literal["validation", "test"] | None,
     as_json: bool,
 ) -> None:
-    """Compare two models on pictures that both trainings held back, or on a labelled folder.
+    """Compare two models on pictures that neither has learned from, or on a labelled folder.
 
     RUN is a folder in TF_FILES/runs, a workspace with a trained model, or a bundle.
 

@@ -28,11 +28,14 @@ def command(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure how good a model is on pictures that its training held back, or on a labelled folder.
+    """Measure how good a model is on pictures that it has not learned from.
+
+    These are the pictures of its training, judged by heads that had not seen them, those of a side
+    that was held back, or those of a labelled folder.
 
     TF_FILES is a workspace with a trained model, one of its runs, or a bundle.
 
-    Example: retrain evaluate tf_files --side validation --output evaluation
+    Example: retrain evaluate tf_files --output evaluation
     """
     from retrain.cli.console import Terminal
     from retrain.jobs.evaluate import evaluate_model

@@ -241,7 +241,7 @@ data_options = _together(
     click.option(
         "--side",
         type=click.Choice(("validation", "test")),
-        help="Which pictures that the training held back to use; test if there are any.",
+        help="Which pictures that the training held back to use.",
     ),
 )
 

@@ -84,7 +84,9 @@ def _line(run: "ListedRun") -> str:
     name = f"{mark} {run.run.name}  {when}  {run.size / 1e6:6.1f} MB"
     if run.manifest is None:
         return f"{name}  {run.problem}"
-    accuracy = f"{run.accuracy[0]} accuracy {run.accuracy[1]:.3f}" if run.accuracy else "not tested"
+    accuracy = "not tested"
+    if run.accuracy:
+        accuracy = f"{run.accuracy[0].replace('_', '-')} accuracy {run.accuracy[1]:.3f}"
     kind = "fine-tuned" if run.manifest.kept == "fine_tune" else "head only"
     if not run.manifest.checks.get("passed"):
         accuracy += ", but its exports disagree"

@@ -15,9 +15,9 @@ from retrain.evaluate.labelled_pictures import (
     labelled_folder,
     pictures_of,
 )
-from retrain.evaluate.verdicts import Verdict, evaluate_verdicts, read_predictions
+from retrain.evaluate.verdicts import Verdict, evaluate_verdicts
 from retrain.infer.model import Model
-from retrain.jobs.evaluate import ANSWERS, judge_with, one_source
+from retrain.jobs.evaluate import ANSWERS, judge_with, one_source, out_of_fold
 from retrain.metrics import Evaluation, mcnemar, sign_flip
 from retrain.progress import Reporter
 from retrain.run import Run
@@ -64,7 +64,7 @@ def compare(
             "Models to compare must know the same categories. Received: "
             f"{', '.join(labels)} and {', '.join(runs[1].manifest.labels)}."
         )
-    if data is None and side is None and all(run.out_of_fold.exists() for run in runs):
+    if data is None and side is None and all(out_of_fold(run) for run in runs):
         return _compare_out_of_fold(*runs)
     if data is None:
         pictures = _held_back_by_both(runs[0], runs[1], side, report)
@@ -124,7 +124,7 @@ def _compare_out_of_fold(first: Run, second: Run) -> Compared:
 
 def _by_content(run: Run) -> tuple[dict[str, Verdict], dict[str, str]]:
     """Return out-of-fold verdicts, and what each picture belongs to, by the content's sha256."""
-    found = {verdict.name: verdict for verdict in read_predictions(run.out_of_fold, run.data)}
+    found = {verdict.name: verdict for verdict in out_of_fold(run)}
     rows = [row for row in run.read_split() if row.sha256 and row.name in found]
     return {row.sha256: found[row.name] for row in rows}, {row.sha256: row.key for row in rows}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrain.data.records import Side, Skipped
-from retrain.errors import DataError, UsageError
+from retrain.errors import UsageError
 from retrain.evaluate.labelled_pictures import (
     KnownPictures,
     held_back,
@@ -27,7 +27,7 @@ from retrain.files import machine_errors, output_folder
 from retrain.infer.model import Model
 from retrain.metrics import Evaluation, evaluate
 from retrain.progress import Reporter
-from retrain.run import Run
+from retrain.run import CROSS_FITTED, ONE_FOLD, Run
 from retrain.workspace import open_run
 
 ANSWERS = "pictures of its training, by heads or models that had not learned from them"
@@ -66,8 +66,9 @@ def evaluate_model(
 
     Args:
         root: the workspace, or a bundle.
-        data: labelled folder; None for what the training held back.
-        side: of the split, without `data`; None for test, or validation where test is empty.
+        data: labelled folder; None for pictures of the training.
+        side: of the split, without `data`; None for what was said of training pictures by who had
+            not learned from them, or where there is nothing of that kind, for test or validation.
         output: folder for CSVs of predictions and confusions and a sheet of the worst; or None.
         report: hears warnings, shows progress.
 
@@ -90,26 +91,29 @@ def evaluate_with(
     model: Model, data: Path | None, side: Side | None, report: Reporter
 ) -> Evaluated:
     """Do what `evaluate_model` does with a model that is open, and write nothing."""
-    if data is None and side is None and model.run.out_of_fold.exists():
-        return _out_of_fold(model.run)
+    if data is None and side is None and (found := out_of_fold(model.run)):
+        return _as_found_then(model.run, found)
     pictures = _pictures(model.run, data, side, report)
     scores, found, skipped = judge_with(pictures, model, report)
     return Evaluated(model.run.manifest.run, pictures.source, scores, found, skipped)
 
 
-def _out_of_fold(run: Run) -> Evaluated:
+def out_of_fold(run: Run) -> list[Verdict]:
+    """Return what a training said of its own pictures by who had not learned from them.
+
+    Empty for an older version's, and where the user's validation pictures judged instead.
+    """
+    return read_predictions(run.out_of_fold, run.data) if run.out_of_fold.exists() else []
+
+
+def _as_found_then(run: Run, found: Sequence[Verdict]) -> Evaluated:
     """Return what the training itself found on pictures that were not learned from."""
-    found = worst_first(read_predictions(run.out_of_fold, run.data))
-    if not found:
-        raise DataError(
-            f"{run.name} must have judged pictures that it had not learned from. Received: none in "
-            f"{run.out_of_fold}. Name a folder of labelled pictures.",
-            setting="data",
-        )
+    found = worst_first(found)
     scores = evaluate_verdicts(found, run.manifest.labels)
-    if run.judged and run.judged[1].get("pictures") == len(found):
+    name = CROSS_FITTED if run.manifest.kept == "head" else ONE_FOLD
+    figures = run.manifest.metrics.get(name)
+    if figures and figures["pictures"] == len(found):
         # Their interval allows for groups, and for the choice of the penalty.
-        _, figures = run.judged
         low, high = figures["interval_95"]
         scores = replace(
             scores,

@@ -19,7 +19,7 @@ from retrain.evaluate.verdicts import Verdict, verdicts, worst_first
 from retrain.intervals import Share, cross_fitted_share, share_of_groups
 from retrain.metrics import Evaluation, evaluate, softmax
 from retrain.progress import Reporter
-from retrain.run import CROSS_FITTED
+from retrain.run import CROSS_FITTED, ONE_FOLD
 from retrain.training.beyond import Beyond, beyond
 from retrain.training.head import Head
 from retrain.training.labelled import Labelled
@@ -81,7 +81,7 @@ def judge(task: Task, learned: Learned, report: Reporter) -> Judgement:
         evaluations[CROSS_FITTED] = _cross_fitted(head, task.categories)
     if learned.stage == "fine_tune" and len(learned.judged):
         own = task.parts["train"].some(learned.judged)
-        evaluations["one_fold"] = _of_side(own, learned.answers, task.categories)
+        evaluations[ONE_FOLD] = _of_side(own, learned.answers, task.categories)
     for side, logits in learned.logits.items():
         if len(logits):
             scores = softmax(logits, learned.calibration.temperature)
@@ -92,7 +92,7 @@ def judge(task: Task, learned: Learned, report: Reporter) -> Judgement:
         advance(1)
         curve = learning_curve(head.examples, head.crossed) if stressed else None
         advance(1)
-    own_names = [CROSS_FITTED] if learned.stage == "head" else ["validation", "one_fold"]
+    own_names = [CROSS_FITTED] if learned.stage == "head" else ["validation", ONE_FOLD]
     leading = next((name for name in (*own_names, "test") if name in evaluations), None)
     if learned.stage == "fine_tune" and "test" in evaluations:
         leading = "test"  # nothing was chosen by it
@@ -168,7 +168,7 @@ def _sentences(judgement: Judgement, task: Task, learned: Learned) -> list[str]:
     if (curve := judgement.curve) is not None:
         neediest = task.categories[curve.neediest] if curve.neediest is not None else None
         said.append(with_more(curve.doubled, curve.interval, neediest))
-    if judgement.leading == CROSS_FITTED:
+    if set(judgement.evaluations) == {CROSS_FITTED}:  # where others judge, too, these are shown
         heads = len(learned.head.crossed.heads)
         said.append(whose_numbers(heads, len(task.parts["train"].labels)))
     unjudged = not_judged([task.categories[i] for i in task.folds.unjudged])

@@ -33,7 +33,7 @@ class ListedRun:
 
     @property
     def accuracy(self) -> tuple[str, float] | None:
-        """The side it was measured on, test if there is one, and the accuracy."""
+        """What the model was judged by, as metrics.json names it, and the accuracy."""
         if self.manifest is None or self.run.judged is None:
             return None
         side, found = self.run.judged
