@@ -234,9 +234,17 @@ def facts(root: Path, count: int, categories: int) -> Facts:
 @pytest.mark.parametrize(
     ("what_happens", "code", "said"),
     [
-        ("raise MemoryError('no room')", 0, "No report: no room (retrain report "),
-        ("os.kill(os.getpid(), signal.SIGINT)", 130, "No report: interrupted (retrain report "),
-        ("os.kill(os.getpid(), signal.SIGTERM)", 143, "No report: interrupted (retrain report "),
+        ("raise MemoryError('no room')", 0, "There is no report: no room. `retrain report "),
+        (
+            "os.kill(os.getpid(), signal.SIGINT)",
+            130,
+            "The report was interrupted; `retrain report ",
+        ),
+        (
+            "os.kill(os.getpid(), signal.SIGTERM)",
+            143,
+            "The report was interrupted; `retrain report ",
+        ),
     ],
 )
 def test_a_training_without_a_report_is_no_less_finished(
