@@ -184,7 +184,7 @@ def test_the_split_comes_from_the_newest_run_that_was_finished(workspace: Worksp
     ):
         run = Run(workspace.runs / name)
         run.folder.mkdir(parents=True)
-        run.write_split([], {}, {}, PreviousSplit({key: "test"}, {}))
+        run.write_split([], {}, {}, {}, PreviousSplit({key: "test"}, {}))
         if finished:
             finish(run)
     assert workspace.previous_split().sides == {"new": "test"}
@@ -199,7 +199,7 @@ def test_a_split_survives_names_that_are_not_utf8_and_pictures_that_are_gone(
         Picture(workspace.data / "2.jpg", "2.jpg", "a", "e" * 64, "e" * 64, None),
     ]
     sides: dict[str, Side] = {pictures[0].key: "train", pictures[1].key: "test"}
-    run.write_split(pictures, sides, {"f" * 64: 3}, PreviousSplit({"gone": "test"}, {}))
+    run.write_split(pictures, sides, {"f" * 64: 3}, {}, PreviousSplit({"gone": "test"}, {}))
     found = workspace.previous_split()
     assert found == PreviousSplit({**sides, "gone": "test"}, {"f" * 64: 3})
 

@@ -296,7 +296,7 @@ class Run:
         }
         numbered = [(content_of(row), row.get("fold") or "") for row in rows]
         folds = {content: int(fold) for content, fold in numbered if content and fold.isdecimal()}
-        return PreviousSplit(sides, folds, from_rows(read_csv(self.related)))
+        return PreviousSplit(sides, folds, tuple(from_rows(read_csv(self.related))))
 
     def write_split(
         self,

@@ -53,7 +53,8 @@ def likeness(
 
     Args:
         records: of all pictures; may be mapped from a file.
-        first, second: rows of each pair, int64 [m].
+        first: the row of each pair's first picture, int64 [m].
+        second: the row of its second picture, int64 [m].
         mirrored: bool [m]; where true, the second one is turned round first.
         start: float32 [m, 4], where the first lies over the second to begin with: scale and shift
             across, scale and shift down, where a picture reaches from -1 to 1.
@@ -126,7 +127,7 @@ def _between(images: Array, places: Array, axis: int) -> Array:
     share = np.clip(places - low, 0, 1).astype(np.float32)
     low, share = (np.expand_dims(values, 3 - axis) for values in (low, share))
     before = np.take_along_axis(images, low, axis)
-    return before + (np.take_along_axis(images, low + 1, axis) - before) * share
+    return np.asarray(before + (np.take_along_axis(images, low + 1, axis) - before) * share)
 
 
 def _laid(x: Array, y: Array, warp: Array) -> tuple[Array, NDArray[np.bool]]:
@@ -162,8 +163,8 @@ def _fitted(x: Array, y: Array, warp: Array, iterations: int) -> Array:
         down = np.where(mask, down, 0) * (side / 2) / warp[:, 2, None, None]
         slopes = np.stack(
             [across * centres, across, down * centres[:, None], down], axis=1
-        ).reshape(len(x), 4, -1)
-        missing = (_normal(y, mask) - normal).reshape(len(x), -1, 1)
+        ).reshape(len(x), 4, side * side)
+        missing = (_normal(y, mask) - normal).reshape(len(x), side * side, 1)
         curvature = slopes @ slopes.transpose(0, 2, 1) + DAMPING * np.eye(4, dtype=np.float32)
         step = np.linalg.solve(curvature, slopes @ missing)[..., 0]
         warp = warp + np.clip(step, -STEP, STEP)

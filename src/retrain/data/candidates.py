@@ -74,7 +74,8 @@ def waves(records: Fingerprints, rows: Rows, boxes: Array) -> Array:
     """Return what a perceptual hash is made of: the slow waves of each thumbnail.
 
     Args:
-        records, rows: as above.
+        records: of all pictures; may be mapped from a file.
+        rows: those that are looked at, int64 [n].
         boxes: the part of each that is looked at, float32 [n, 4]: half its width and where its
             middle is, half its height and where its middle is; a picture reaches from -1 to 1.
 
@@ -168,7 +169,7 @@ def by_features(standard: Standard) -> tuple[Candidates, NDArray[np.bool]]:
     """Return pairs of pictures that are near by features, and which are so from both sides."""
     vectors = standard.directions()
     places = np.arange(len(vectors))
-    first, second, product = nearest(vectors, vectors, places, FEATURE_NEAREST, ALIKE_DIRECTIONS)
+    first, second, _ = nearest(vectors, vectors, places, FEATURE_NEAREST, ALIKE_DIRECTIONS)
     low, high = np.minimum(first, second), np.maximum(first, second)
     order = np.lexsort((high, low))
     low, high = low[order], high[order]
@@ -195,7 +196,8 @@ def nearest(
     """Find for each query the rows of `base` with the largest products.
 
     Args:
-        queries: float32 [m, d]. base: float32 [n, d].
+        queries: float32 [m, d].
+        base: float32 [n, d].
         own: each query's own row of `base`, which is left out; int64 [m].
         most: neighbours of a query.
         at_least: products below do not count.

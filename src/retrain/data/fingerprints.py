@@ -56,7 +56,8 @@ def describe(image: Image.Image, exif: Image.Exif | None = None) -> np.void:
     record["border"] = _borders(rgb)
     record["grey"] = np.asarray(_shrunk(image.convert("L"), GREY))
     record["colour"] = np.asarray(_shrunk(image, COLOUR).convert("YCbCr"))[..., 1:]
-    return record[()]
+    single: np.void = record[()]  # type: ignore[assignment]
+    return single
 
 
 def _digest(rgb: NDArray[np.uint8]) -> bytes:

@@ -80,7 +80,9 @@ def measure(
     """Compare whatever may be related.
 
     Args:
-        pictures, records, features: as in `find`.
+        pictures: all that decode.
+        records: their fingerprints, in the same order.
+        features: float32 [n, d], in the same order; None without.
         rows: those that are looked at; int64 [n], each once.
         near: pairs of rows that are neighbours by name or time.
     """
