@@ -16,7 +16,8 @@ from commands import environment
 from retrain.data.records import Picture, Side
 from retrain.errors import BundleError, DataError, MachineError
 from retrain.files import atomic_writer, machine_errors, write_csv, write_json
-from retrain.run import PreviousSplit, Run
+from retrain.run import Run
+from retrain.split_rows import PreviousSplit
 from retrain.workspace import Workspace
 
 RUN = "20260101T000000Z-resnet50"

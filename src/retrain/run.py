@@ -1,7 +1,6 @@
 """A training's folder, or a copy of it elsewhere: all its files by name, read and written."""
 
 import contextlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, datetime
@@ -18,41 +17,12 @@ from retrain.data.images import PixelRules
 from retrain.data.records import HELD_OUT, SIDES, Picture, Side, Skipped
 from retrain.data.relations import COLUMNS, Relation, from_rows, to_rows
 from retrain.files import read_csv, read_json, write_csv, write_json
+from retrain.split_rows import PreviousSplit, SplitRow, content_of
 
 MANIFEST = "manifest.json"  # written last: a run that has one is finished
 # In metrics: by heads that had not seen the picture, and by a tuned model that had not.
 CROSS_FITTED, ONE_FOLD = "cross_fitted", "one_fold"
 STAMP = "%Y%m%dT%H%M%SZ"  # at the beginning of a run's name: when it began, UTC
-_SHA256 = re.compile("[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class SplitRow:
-    """A picture of a split. name: its path in the data folder when the model was trained.
-
-    sha256: of its content, hex; "" where an older version wrote down a group instead.
-    key: what it belongs to.
-    """
-
-    name: str
-    category: str
-    side: str
-    sha256: str
-    key: str = ""
-
-
-@dataclass(frozen=True)
-class PreviousSplit:
-    """What a split was in the run before.
-
-    sides: by key.
-    folds: by a picture's sha256.
-    relations: between pictures, those that were refused included.
-    """
-
-    sides: Mapping[str, Side]
-    folds: Mapping[str, int]
-    relations: Sequence[Relation] = ()
 
 
 @dataclass(frozen=True)
@@ -337,12 +307,6 @@ class Run:
     def write_manifest(self, manifest: Manifest) -> None:
         """Write what the bundle says of itself; from then on the run is finished."""
         write_json(self.manifest_file, asdict(manifest))
-
-
-def content_of(row: Mapping[str, str]) -> str:
-    """Return the sha256 in a row of split.csv, hex; "" where only a group is known."""
-    key = row.get("key") or ""
-    return row.get("sha256") or (key if _SHA256.fullmatch(key) else "")
 
 
 def _stamped(name: str) -> datetime | None:

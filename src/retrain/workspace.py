@@ -14,7 +14,8 @@ from typing import IO
 
 from retrain.errors import BundleError, DataError, MachineError
 from retrain.files import ENCODE_ERRORS, machine_errors
-from retrain.run import MANIFEST, STAMP, PreviousSplit, Run
+from retrain.run import MANIFEST, STAMP, Run
+from retrain.split_rows import PreviousSplit
 
 MODEL = "model"
 _LONGEST = 256  # bytes of a run's name and a newline, as file systems allow

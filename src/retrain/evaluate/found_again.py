@@ -9,7 +9,7 @@ from pathlib import Path
 from retrain.data.images import BadPicture, read_bytes
 from retrain.data.sources import visible_files
 from retrain.progress import Reporter
-from retrain.run import SplitRow
+from retrain.split_rows import SplitRow
 
 
 @dataclass(frozen=True)

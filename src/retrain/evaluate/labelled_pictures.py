@@ -18,7 +18,8 @@ from retrain.evaluate.found_again import digest, find_again
 from retrain.files import read_csv
 from retrain.infer.model import Model
 from retrain.progress import Reporter, counted
-from retrain.run import Run, SplitRow, content_of
+from retrain.run import Run
+from retrain.split_rows import SplitRow, content_of
 
 AHEAD = 64  # files in flight while they are compared
 

@@ -20,7 +20,7 @@ from retrain.errors import DataError
 from retrain.files import lines_digest
 from retrain.jobs.skipped import tell_skipped
 from retrain.progress import Reporter, counted
-from retrain.run import PreviousSplit
+from retrain.split_rows import PreviousSplit
 from retrain.training.folds import Folds, assign_folds
 from retrain.training.labelled import Labelled
 from retrain.workspace import Workspace
