@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -17,6 +18,10 @@ from pictures import write_workspace
 
 # Who is started in the background of a script ignores Ctrl-C, and so would all commands of tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is no reason to fail.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 class OneProcessAFile(LoadScopeScheduling):  # type: ignore[misc]

@@ -87,6 +87,15 @@ def test_a_cross_fitted_interval_contains_the_plain_one(answers: list[tuple[bool
     assert wide.interval[1] >= plain.interval[1] - 1e-12
 
 
+@given(st.integers(1, 200), st.booleans())
+def test_the_share_is_in_its_interval_even_if_it_is_none_or_all(
+    count: int, all_right: bool
+) -> None:
+    right, groups = np.full(count, all_right), [str(i // 2) for i in range(count)]
+    for found in (share_of_groups(right, groups), cross_fitted_share(right, groups)):
+        assert found.interval[0] <= found.share <= found.interval[1]
+
+
 def test_without_pictures_nothing_is_known() -> None:
     nothing = share_of_groups(np.empty(0, bool), [])
     assert math.isnan(nothing.share)

@@ -174,7 +174,9 @@ def wilson_interval(correct: float, total: float) -> tuple[float, float]:
     share, z2 = correct / total, Z95 * Z95
     centre = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = Z95 / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    return (max(0.0, centre - half), min(1.0, centre + half))
+    # Rounding must not leave the share itself out.
+    low, high = min(share, centre - half), max(share, centre + half)
+    return (max(0.0, low), min(1.0, high))
 
 
 def margins(logits: NDArray[np.float32]) -> NDArray[np.float32]:
