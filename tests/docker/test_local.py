@@ -31,7 +31,7 @@ def copy_project(root: Path) -> Path:
 def make_environment(root: Path) -> Path:
     """Make a project's environment as set-up does, with the libraries of the one that tests run in.
 
-    Its sources are named by an absolute path, as they were before 0.2.
+    Its sources are named by an absolute path, as a careless set-up would do it.
     """
     venv = root / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
