@@ -13,7 +13,7 @@ SIZE = (180, 132)
 def scene(seed: int, size: tuple[int, int] = SIZE, shift: float = 0.0) -> Image.Image:
     """Return an RGB picture of a ground, clouds of several sizes and a few things in front.
 
-    shift: how far the things have moved, as a share of the width; the rest stands still.
+    shift: how far each thing has moved at most, as a share of the width; the rest stands still.
     """
     rng = np.random.default_rng(seed)
     width, height = size
@@ -26,7 +26,7 @@ def scene(seed: int, size: tuple[int, int] = SIZE, shift: float = 0.0) -> Image.
     pen = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(4, 9))):
         colour = tuple(int(value) for value in rng.integers(20, 236, 3))
-        corner = rng.uniform(0, 0.8, 2) + np.array((shift, 0))
+        corner = rng.uniform(0, 0.8, 2) + shift * rng.uniform(-1, 1, 2)
         extent = rng.uniform(0.08, 0.4, 2)
         left, upper = corner * size
         right, lower = (corner + extent) * size

@@ -108,9 +108,8 @@ def test_numbers_alone_make_no_series() -> None:
 
 def taken(image: Image.Image, second: int) -> Image.Image:
     exif = Image.Exif()
-    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = (
-        f"2020:01:01 10:00:{second:02d}"
-    )
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    details[ExifTags.Base.DateTimeOriginal] = f"2020:01:01 10:00:{second:02d}"
     file = io.BytesIO()
     image.save(file, "JPEG", exif=exif, quality=92)
     return decode(file.getvalue())

@@ -75,7 +75,7 @@ def _compare(a: Fingerprints, b: Fingerprints, mirrored: NDArray[np.bool], warp:
     one, other = a["grey"].astype(np.float32), b["grey"].astype(np.float32)
     other[mirrored] = other[mirrored, :, ::-1]
     sides = np.minimum.reduce([a["width"], a["height"], b["width"], b["height"]])
-    wanted = np.select([sides >= 48, sides >= 24], [2, 1], 0)  # the finest level with real pixels
+    wanted = np.where(sides >= 48, 2, 1)  # the finest level with real pixels
     found = np.full((4, len(a)), UNKNOWN, np.float32)
     left = np.arange(len(a))
     for level, (side, iterations) in enumerate(LEVELS):
@@ -87,7 +87,7 @@ def _compare(a: Fingerprints, b: Fingerprints, mirrored: NDArray[np.bool], warp:
         found[0, left[here]] = whole[here]
         found[3, left] = mask.mean(axis=(1, 2))
         if level:  # at 16 pixels there is no detail
-            band = _correlation(_laid(_detail(x), y, warp[left])[0], _detail(y), mask)
+            band = _correlation(_detail(laid, mask), _detail(y, mask), mask)
             found[1, left[here]] = band[here]
         if level < len(GIVE_UP):
             left = left[whole >= GIVE_UP[level]]
@@ -102,8 +102,11 @@ def shrunk(images: Array, side: int) -> Array:
     return np.asarray(blocks.mean(axis=(2, 4)), np.float32)
 
 
-def _detail(images: Array) -> Array:
-    return images - gaussian_filter(images, (0, DETAIL, DETAIL))
+def _detail(images: Array, mask: NDArray[np.bool]) -> Array:
+    """Take off what is blurred, without what the mask hides, such as a border."""
+    blurred = gaussian_filter(np.where(mask, images, 0), (0, DETAIL, DETAIL))
+    share = gaussian_filter(mask.astype(np.float32), (0, DETAIL, DETAIL))
+    return np.asarray(images - blurred / np.maximum(share, 1e-3), np.float32)
 
 
 def _centres(side: int) -> Array:

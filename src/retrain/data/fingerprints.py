@@ -35,6 +35,7 @@ Fingerprints = NDArray[np.void]  # of FINGERPRINT
 PLAIN = 8  # of 255: how far a plain border's pixels may be from its colour, but for a few
 PLAIN_SHARE = 0.95  # of a row's pixels that must be so near
 EDGE = 24  # of 255: mean step from a border to the picture, which a sky does not have
+BLURRED = 2  # rows between the two, where a file was compressed
 BORDER_MOST = 0.2  # of a side
 
 
@@ -89,12 +90,12 @@ def _borders(rgb: NDArray[np.uint8]) -> tuple[int, int, int, int]:
 
 
 def _border(rgb: NDArray[np.uint8]) -> int:
+    """Return the width of the upper border."""
     most = int(BORDER_MOST * len(rgb))
-    colour = np.median(rgb[0], axis=0).astype(np.int16)
-    for count in range(most + 1):
-        away = np.abs(rgb[count] - colour).max(axis=1)
-        if (away <= PLAIN).mean() < PLAIN_SHARE:
-            # One more row where the edge is blurred: what lies behind it must be far away.
-            behind = np.abs(rgb[min(count + 1, most)] - colour).max(axis=1).mean()
-            return round(count / len(rgb) * WHOLE_SIDE) if behind >= EDGE else 0
-    return 0  # plain for too long: a background, not a border
+    rows = rgb[: most + BLURRED + 1]
+    away = np.abs(rows - np.median(rows[0], axis=0)).max(axis=2)
+    other = (away <= PLAIN).mean(axis=1) < PLAIN_SHARE
+    if not other.any() or (width := int(np.argmax(other))) > most or not width:
+        return 0  # plain for too long is a background, and no border
+    far = away[width : width + BLURRED + 1].mean(axis=1) >= EDGE
+    return round((width + int(np.argmax(far))) / len(rgb) * WHOLE_SIDE) if far.any() else 0
