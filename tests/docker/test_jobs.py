@@ -21,7 +21,9 @@ def sample(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(SAMPLE, root / "data")
     result = project.run("train.sh", root)
     assert result.returncode == 0, result.stderr
-    assert re.search(r"^Validation accuracy [01]\.\d{3} ", result.stdout, re.MULTILINE)
+    assert re.search(
+        r"^The head, cross-validated: accuracy [01]\.\d{3} ", result.stdout, re.MULTILINE
+    )
     assert f"Model: {root / 'model'} -> {(root / 'model').readlink().name}, " in result.stdout
     return root
 

@@ -12,7 +12,14 @@ from retrain.data.images import PixelRules
 from retrain.data.related import find
 from retrain.data.relations import with_previous
 from retrain.features import bottlenecks
-from retrain.jobs.training_data import Gathered, TrainingData, gather, split_up
+from retrain.jobs.training_data import (
+    Gathered,
+    TrainingData,
+    gather,
+    report_counts,
+    report_related,
+    split_up,
+)
 from retrain.model.backbones import Backbone, input_size
 from retrain.model.build import build_backbone
 from retrain.model.devices import gpus
@@ -53,7 +60,11 @@ class Start:
         if self.config.split.relate:
             records = fingerprints(pictures, folder, report)
             relations = with_previous(find(pictures, records, features), relations)
-        data = split_up(self.gathered, relations, self.config, report)
+        data = split_up(self.gathered, relations, self.config, Silent())
+        report_related(data, report)
+        if data.side_counts() != self.data.side_counts():
+            report.say("Pictures that belong together changed sides:")
+            report_counts(data, report)
         row_of = {picture.name: row for row, picture in enumerate(pictures)}
         rows = [row_of[picture.name] for picture in data.pictures]
         return Extracted(replace(self, data=data), network, forward, features[rows])
@@ -106,6 +117,6 @@ def start(workspace: Workspace, config: TrainConfig, report: Reporter) -> Start:
     report.say(f"Backbone: {backbone.name} at {rules.size} px ({reason}).")
     gathered = gather(workspace, rules, config, report)
     # What the data does not allow is said before anything is computed.
-    data = split_up(gathered, gathered.before.relations, config, Silent())
+    data = split_up(gathered, gathered.before.relations, config, report)
     weights = obtain(backbone, config.backbone.weights, report.say)
     return Start(workspace, config, backbone, reason, rules, gathered, data, weights)

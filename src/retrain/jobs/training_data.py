@@ -64,6 +64,10 @@ class TrainingData:
         index = {category: i for i, category in enumerate(self.categories)}
         return np.array([index[picture.category] for picture in self.pictures], np.int64)
 
+    def side_counts(self) -> Counter[tuple[str, Side]]:
+        """Return the number of pictures by category and side."""
+        return Counter((picture.category, self.sides[picture.key]) for picture in self.pictures)
+
     @property
     def learned_from(self) -> Sequence[Picture]:
         """The training pictures, which come first."""
@@ -191,12 +195,11 @@ def split_up(
     kept = [p for p in pictures if p.category in learnable]
     kept.sort(key=lambda p: (SIDES.index(sides[p.key]), p.name))
     data = TrainingData(kept, categories, sides, joined, relations, gathered, config.head.folds)
-    _report_related(data, report)
-    _report_counts(data, report)
+    report_counts(data, report)
     return data
 
 
-def _report_related(data: TrainingData, report: Reporter) -> None:
+def report_related(data: TrainingData, report: Reporter) -> None:
     """Say how many pictures belong together, and what speaks against it."""
     present = {picture.sha256: picture.name for picture in data.pictures}
     here = [r for r in data.relations if not r.refused and set(r.pair) <= present.keys()]
@@ -237,8 +240,9 @@ def _report_twins(pictures: Sequence[Picture], report: Reporter) -> None:
             report.warn(f"The same picture in two groups: {twin.name} and {picture.name}.")
 
 
-def _report_counts(data: TrainingData, report: Reporter) -> None:
-    counts = Counter((p.category, data.sides[p.key]) for p in data.pictures)
+def report_counts(data: TrainingData, report: Reporter) -> None:
+    """Say how many pictures of each category are on each side, and where there are few."""
+    counts = data.side_counts()
     report.say(
         f"{counted(len(data.pictures), 'picture')} in "
         f"{counted(len(data.categories), 'category', 'categories')}, "
