@@ -118,7 +118,7 @@ def taken(image: Image.Image, second: int) -> Image.Image:
 def test_a_burst_is_a_series_by_its_times_also_across_categories() -> None:
     some = Collection(20)
     burst = [
-        some.add(taken(scene(700, shift=0.1 * i), 2 * i), f"{category}/{'y' * i}.jpg")
+        some.add(taken(scene(701, shift=0.05 * i), 2 * i), f"{category}/{'y' * i}.jpg")
         for i, category in enumerate(("cat", "dog"))
     ]
     for i in range(5):

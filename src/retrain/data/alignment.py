@@ -155,25 +155,35 @@ def _correlation(x: Array, y: Array, mask: NDArray[np.bool]) -> Array:
 
 
 def _fitted(x: Array, y: Array, warp: Array, iterations: int) -> Array:
-    """Improve warps [m, 4] (scale and shift across, scale and shift down) of x onto y."""
+    """Improve warps [m, 4] (scale and shift across, scale and shift down) of x onto y.
+
+    Steps can lead astray, as where a bright rim is all the contrast there is; so what fitted best
+    on the way is returned, the beginning included.
+    """
     side = x.shape[1]
     centres = _centres(side)
-    for _ in range(iterations):
+    best, likest = warp, np.full(len(x), -np.inf, np.float32)
+    for remaining in range(iterations, -1, -1):
         laid, mask = _laid(x, y, warp)
-        normal = _normal(laid, mask)
+        normal, aim = _normal(laid, mask), _normal(y, mask)
+        alike = (normal * aim).sum(axis=(1, 2))
+        best = np.where((alike > likest)[:, None], warp, best)
+        likest = np.maximum(alike, likest)
+        if not remaining:
+            break
         down, across = np.gradient(normal, axis=(1, 2))
         across = np.where(mask, across, 0) * (side / 2) / warp[:, 0, None, None]
         down = np.where(mask, down, 0) * (side / 2) / warp[:, 2, None, None]
         slopes = np.stack(
             [across * centres, across, down * centres[:, None], down], axis=1
         ).reshape(len(x), 4, side * side)
-        missing = (_normal(y, mask) - normal).reshape(len(x), side * side, 1)
+        missing = (aim - normal).reshape(len(x), side * side, 1)
         curvature = slopes @ slopes.transpose(0, 2, 1) + DAMPING * np.eye(4, dtype=np.float32)
         step = np.linalg.solve(curvature, slopes @ missing)[..., 0]
         warp = warp + np.clip(step, -STEP, STEP)
         warp[:, 0::2] = np.clip(warp[:, 0::2], *SCALES)
         warp[:, 1::2] = np.clip(warp[:, 1::2], -SHIFT, SHIFT)
-    return warp
+    return np.asarray(best, np.float32)
 
 
 def _colours_apart(
