@@ -54,7 +54,7 @@ def test_a_rare_category_beside_a_hundred_times_larger_one(tmp_path: Path) -> No
 @pytest.mark.parametrize("rates", ["10", "0", "-1", "1e-3:1e-5", "1e-5:1e-4:1e-3", "fast", "nan"])
 def test_learning_rates_that_make_no_sense_are_refused(rates: str, tmp_path: Path) -> None:
     message = refused(retrain("train", tmp_path, f"--lr={rates}"), 2)
-    assert "two that rise such as 1e-4:1e-3" in message
+    assert "two rising ones such as 1e-4:1e-3" in message
     assert repr(rates) in message
 
 
