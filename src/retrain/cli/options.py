@@ -182,7 +182,7 @@ picture_options = _together(
     setting(
         "--relate",
         "split__relate",
-        "Look for copies and series of pictures, and keep them together.",
+        "Look for copies and series of pictures, and keep them together; see docs/trust.md.",
     ),
     setting(
         "--hold-out",
