@@ -92,3 +92,18 @@ def test_a_copy_of_a_run_does_not_give_the_next_training_its_split(old_workspace
     result = retrain("train", old_workspace, *QUICKEST)
     assert result.returncode == 0, result.stderr
     assert sides(old_workspace / "model") == taken_over(before)
+
+
+def test_series_with_test_pictures_take_no_category_from_training(old_workspace: Path) -> None:
+    before = sides(old_workspace / "model")
+    result = retrain("train", old_workspace, *QUICKEST, "--relate")
+    assert result.returncode == 0, result.stderr
+    assert " pairs of a series were found (related.csv names them)" in result.stderr
+    assert "would have left a category without training pictures" in result.stderr
+    after = sides(old_workspace / "model")
+    assert {key for key, side in before.items() if side == "test"} <= {
+        key for key, side in after.items() if side == "test"
+    }
+    labels = (old_workspace / "model" / "labels.txt").read_text("utf-8").split()
+    assert labels == ["blue", "green", "red"]
+    assert (old_workspace / "model" / "related.csv").is_file()

@@ -5,7 +5,7 @@ hash deals sets as it deals keys: give pictures the names of their sets as keys.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +15,7 @@ from retrain.data.split import GROUP
 
 MOST = 0.5  # of a category that one series may hold
 
-Reason = Literal["half a category", "different groups", "different sides"]
+Reason = Literal["half a category", "different groups", "different sides", "nothing to learn from"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class _Set:
     given: set[Side] = field(default_factory=set)  # as the user filled them
 
 
-def join(pictures: Iterable[Picture], relations: Iterable[Relation]) -> Joined:
+def join(
+    pictures: Iterable[Picture], relations: Iterable[Relation], spared: Collection[str] = ()
+) -> Joined:
     """Join the keys of related pictures.
 
     Copies join first, then series, the most alike first, so that what a series may not swallow is
@@ -68,6 +70,7 @@ def join(pictures: Iterable[Picture], relations: Iterable[Relation]) -> Joined:
     Args:
         pictures: all that decode, with the keys that they have without relations.
         relations: of these pictures, or of others that are gone; refused ones join nothing.
+        spared: categories whose series do not join, because these would take them from training.
     """
     pictures = list(pictures)
     sets = _single_sets(pictures)
@@ -88,7 +91,7 @@ def join(pictures: Iterable[Picture], relations: Iterable[Relation]) -> Joined:
         )
         if first is second:
             continue
-        if reason := _reason_against(first, second, relation, sizes):
+        if reason := _reason_against(first, second, relation, sizes, spared):
             apart.append(Apart(relation, reason))
         else:
             _unite(first, second, sets)
@@ -127,7 +130,11 @@ def _order(relation: Relation) -> tuple[bool, float, int, tuple[str, str]]:
 
 
 def _reason_against(
-    first: _Set, second: _Set, relation: Relation, sizes: Mapping[str, int]
+    first: _Set,
+    second: _Set,
+    relation: Relation,
+    sizes: Mapping[str, int],
+    spared: Collection[str],
 ) -> Reason | None:
     if len(first.groups | second.groups) > 1:
         return "different groups"
@@ -138,6 +145,8 @@ def _reason_against(
     together = first.categories + second.categories
     if any(count > MOST * sizes[category] for category, count in together.items()):
         return "half a category"
+    if any(category in spared for category in together):
+        return "nothing to learn from"
     return None
 
 

@@ -175,10 +175,9 @@ def split_up(
     Raises:
         DataError: fewer than two categories can be learned.
     """
-    pictures, before = gathered.pictures, gathered.before
-    joined = join(pictures, relations if config.split.relate else ())
-    sides = assign(pictures, before.sides, config.split.hold_out, gathered.drawable, joined.sets)
-    learnable = {p.category for p in pictures if sides[p.key] == "train"}
+    pictures = gathered.pictures
+    joined, sides = _sides(gathered, relations, config)
+    learnable = _learnable(pictures, sides)
     categories = tuple(sorted(learnable))
     for category in sorted({p.category for p in pictures} - learnable):
         report.warn(
@@ -197,6 +196,29 @@ def split_up(
     data = TrainingData(kept, categories, sides, joined, relations, gathered, config.head.folds)
     report_counts(data, report)
     return data
+
+
+def _sides(
+    gathered: Gathered, relations: Sequence[Relation], config: TrainConfig
+) -> tuple[Joined, dict[str, Side]]:
+    """Join related pictures, but no series that would leave a category nothing to learn from."""
+    pictures, before = gathered.pictures, gathered.before
+
+    def split(joined: Joined) -> dict[str, Side]:
+        hold_out, drawable = config.split.hold_out, gathered.drawable
+        return assign(pictures, before.sides, hold_out, drawable, joined.sets)
+
+    joined = join(pictures, relations if config.split.relate else ())
+    sides = split(joined)
+    emptied = _learnable(pictures, split(join(pictures, ()))) - _learnable(pictures, sides)
+    if emptied:
+        joined = join(pictures, relations, emptied)
+        sides = split(joined)
+    return joined, sides
+
+
+def _learnable(pictures: Sequence[Picture], sides: Mapping[str, Side]) -> set[str]:
+    return {picture.category for picture in pictures if sides[picture.key] == "train"}
 
 
 def report_related(data: TrainingData, report: Reporter) -> None:
@@ -226,6 +248,11 @@ def report_related(data: TrainingData, report: Reporter) -> None:
             f"{counted(reasons['half a category'], 'pair')} of a series would join more than half "
             "a category and were not joined: pictures of that category look alike throughout. If "
             "they are one series, add pictures of another."
+        )
+    if reasons["nothing to learn from"]:
+        report.warn(
+            f"{counted(reasons['nothing to learn from'], 'pair')} of a series would have left a "
+            "category without training pictures and were not joined: some of them are for the test."
         )
 
 
