@@ -21,15 +21,16 @@ def test_with_changed_data_or_options_it_says_so_and_starts_over(tmp_path: Path)
     assert len(list((root / "runs").iterdir())) == 1  # no older training comes back
     grouped = ("--seed", "3", "--group-by", r"(\d)\.jpg")
     said = kill_when(root, lambda said: "Exporting" in said, *QUICKEST, *grouped)
-    assert "pictures changed sides or groups; split.group_by was None" in said
+    assert "pictures changed sides, groups or folds; split.group_by was None" in said
     result = retrain("train", root, *QUICKEST, "--seed", "3")
     assert result.returncode == 0, result.stderr
     assert "Going on with" in result.stderr  # a command that was stopped has not cost anything
     runs = retrain("runs", root, "--json").stdout
     others = [run.name for run in (root / "runs").iterdir() if run.name not in runs]
-    assert len(others) == 1  # of the grouped one, which could still go on
+    assert len(others) == 1  # of the grouped one
     said = kill_when(root, lambda said: "Exporting" in said, *QUICKEST, *grouped)
-    assert f"Going on with the interrupted training {others[0]}" in said
+    kept = f"not going on with {others[0]}, which is kept: pictures changed sides, groups or folds"
+    assert kept in said  # the folds of the training that was finished meanwhile stand
 
 
 def test_a_finished_training_clears_away_what_was_interrupted_on_the_way_to_it(

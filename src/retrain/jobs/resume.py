@@ -117,7 +117,7 @@ def _changes(run: Run, now: Mapping[str, Any], data: TrainingData) -> Iterator[s
     if before["pictures"] != now["pictures"]:
         yield _picture_changes(run, data)
     elif before["split"] != now["split"]:
-        yield "pictures changed sides or groups"
+        yield "pictures changed sides, groups or folds"
     then, options = _flat(before), _flat(now)
     for name in sorted(then.keys() | options.keys()):
         if name not in ("pictures", "split") and then.get(name) != options.get(name):
