@@ -1,11 +1,15 @@
 """What is remembered of a picture."""
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
+from commands import environment, measured
 from retrain.data.fingerprints import FINGERPRINT, GREY, NO_TIME, WHOLE_SIDE, describe
 from retrain.data.images import decode
 from scenes import as_jpeg, scene
@@ -91,3 +95,19 @@ def test_thumbnails_hold_the_whole_picture() -> None:
     assert grey.shape == (GREY, GREY)
     assert grey[:, : GREY // 2 - 2].max() < 10
     assert grey[:, GREY // 2 + 2 :].min() > 245
+
+
+LARGE = """
+from PIL import Image
+from retrain.data.fingerprints import describe
+image = Image.new("RGB", (6000, 4000), (200, 100, 20))
+"""
+
+
+def test_a_large_picture_takes_hardly_more_memory_than_its_pixels(tmp_path: Path) -> None:
+    peaks = []
+    for program in (LARGE, LARGE + "describe(image)"):
+        line = [*measured(tmp_path / "peak"), sys.executable, "-c", program]
+        subprocess.run(line, env=environment(), check=True)
+        peaks.append(float((tmp_path / "peak").read_text()))
+    assert peaks[1] - peaks[0] < 20  # MB; its pixels take 96

@@ -1,6 +1,6 @@
 """A folder as bad as they come goes all the way: each file is used or named, and none is changed.
 
-One tree, written once: checked, trained on, sorted and judged by, by someone whom permissions hold.
+One tree, written once: checked, compared, trained on, sorted and judged by, by someone whom permissions hold.
 """
 
 import csv
@@ -82,7 +82,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
                 env=environment(),
                 check=False,
             )
-            trained = run("train", "train", root, *QUICKEST)
+            trained = run("train", "train", root, *QUICKEST, "--relate")
             assert trained.returncode == 0, trained.stderr
             data = root / "data"
             evaluated = run("evaluate", "evaluate", root, "--data", data, "--json")

@@ -5,13 +5,15 @@ Records are made while a picture is decoded anyway and can be kept by content, a
 
 import contextlib
 import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-FINGERPRINT_VERSION = 1  # raise it whenever the same pixels would give another record
+FINGERPRINT_VERSION = 2  # raise it whenever the same pixels would give another record
 
 GREY = 64  # sides of the thumbnails, in pixels
 COLOUR = 16
@@ -38,6 +40,10 @@ EDGE = 24  # of 255: mean step from a border to the picture, which a sky does no
 BLURRED = 2  # rows between the two, where a file was compressed
 BORDER_MOST = 0.2  # of a side
 
+STRIP = 16  # rows or columns looked at together: a copy of the whole would take its memory again
+Edge = Literal["left", "upper", "right", "lower"]
+EDGES: tuple[Edge, ...] = get_args(Edge)  # in the order of `border`
+
 
 def describe(image: Image.Image, exif: Image.Exif | None = None) -> np.void:
     """Return a picture's record.
@@ -50,20 +56,22 @@ def describe(image: Image.Image, exif: Image.Exif | None = None) -> np.void:
         One FINGERPRINT.
     """
     record = np.zeros((), FINGERPRINT)
-    rgb = np.asarray(image)
-    record["digest"] = _digest(rgb)
+    record["digest"] = _digest(image)
     record["width"], record["height"] = image.size
     record["taken"] = _taken(image.getexif() if exif is None else exif)
-    record["border"] = _borders(rgb)
-    record["grey"] = np.asarray(_shrunk(image.convert("L"), GREY))
+    record["border"] = [_border(image, edge) for edge in EDGES]
+    record["grey"] = np.asarray(_shrunk(image, GREY).convert("L"))
     record["colour"] = np.asarray(_shrunk(image, COLOUR).convert("YCbCr"))[..., 1:]
     single: np.void = record[()]  # type: ignore[assignment]
     return single
 
 
-def _digest(rgb: NDArray[np.uint8]) -> bytes:
-    digest = hashlib.blake2b(repr(rgb.shape).encode(), digest_size=16)
-    digest.update(np.ascontiguousarray(rgb).data)
+def _digest(image: Image.Image) -> bytes:
+    """Return what size and pixels have in common with no other picture."""
+    width, height = image.size
+    digest = hashlib.blake2b(repr((height, width, 3)).encode(), digest_size=16)
+    for top in range(0, height, STRIP):
+        digest.update(image.crop((0, top, width, min(top + STRIP, height))).tobytes())
     return digest.digest()
 
 
@@ -83,19 +91,45 @@ def _shrunk(image: Image.Image, side: int) -> Image.Image:
     return image.resize((side, side), Image.Resampling.BILINEAR)  # antialiased
 
 
-def _borders(rgb: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    """Return the widths of plain borders, left, upper, right, lower, in parts of WHOLE_SIDE."""
-    turned = rgb.transpose(1, 0, 2)
-    return _border(turned), _border(rgb), _border(turned[::-1]), _border(rgb[::-1])
-
-
-def _border(rgb: NDArray[np.uint8]) -> int:
-    """Return the width of the upper border."""
-    most = int(BORDER_MOST * len(rgb))
-    rows = rgb[: most + BLURRED + 1]
-    away = np.abs(rows - np.median(rows[0], axis=0)).max(axis=2)
-    other = (away <= PLAIN).mean(axis=1) < PLAIN_SHARE
-    if not other.any() or (width := int(np.argmax(other))) > most or not width:
+def _border(image: Image.Image, edge: Edge) -> int:
+    """Return the width of a plain border, in parts of WHOLE_SIDE; most often a few lines decide."""
+    side = image.width if edge in ("left", "right") else image.height
+    most = int(BORDER_MOST * side)
+    plain, away = [], []
+    for distances in _distances(image, edge, most + BLURRED + 1):
+        plain += ((distances <= PLAIN).mean(axis=1) >= PLAIN_SHARE).tolist()
+        away += distances.mean(axis=1).tolist()
+        if not all(plain[: len(plain) - BLURRED]):
+            break
+    width = plain.index(False) if False in plain else most + 1
+    if not 0 < width <= most:
         return 0  # plain for too long is a background, and no border
-    far = away[width : width + BLURRED + 1].mean(axis=1) >= EDGE
-    return round((width + int(np.argmax(far))) / len(rgb) * WHOLE_SIDE) if far.any() else 0
+    far = [step >= EDGE for step in away[width : width + BLURRED + 1]]
+    return round((width + far.index(True)) / side * WHOLE_SIDE) if any(far) else 0
+
+
+def _distances(image: Image.Image, edge: Edge, count: int) -> Iterator[NDArray[np.int16]]:
+    """Yield how far the pixels of the first lines are from the colour of the outermost one.
+
+    Args:
+        image: RGB.
+        edge: lines are columns or rows, from there inwards.
+        count: of lines, as far as there are so many.
+
+    Returns:
+        Blocks int16 [some lines, their length], of the channel that is farthest.
+    """
+    width, height = image.size
+    upright = edge in ("left", "right")
+    side = width if upright else height
+    colour = None
+    for start in range(0, min(count, side), STRIP):
+        stop = min(start + STRIP, count, side)
+        low, high = (start, stop) if edge in ("left", "upper") else (side - stop, side - start)
+        strip = image.crop((low, 0, high, height) if upright else (0, low, width, high))
+        lines = np.asarray(strip, np.int16)
+        lines = lines.transpose(1, 0, 2) if upright else lines
+        lines = lines if edge in ("left", "upper") else lines[::-1]
+        if colour is None:
+            colour = np.rint(np.median(lines[0], axis=0)).astype(np.int16)
+        yield np.abs(lines - colour).max(axis=2)
