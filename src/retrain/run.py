@@ -253,6 +253,10 @@ class Run:
         """Return the files that were left out."""
         return [Skipped(r.get("path", ""), r.get("reason", "")) for r in read_csv(self.skipped)]
 
+    def read_related(self) -> list[Relation]:
+        """Return which pictures belong together, pairs that the user refused included."""
+        return from_rows(read_csv(self.related))
+
     # Writing.
 
     def read_previous(self) -> PreviousSplit:
@@ -266,7 +270,7 @@ class Run:
         }
         numbered = [(content_of(row), row.get("fold") or "") for row in rows]
         folds = {content: int(fold) for content, fold in numbered if content and fold.isdecimal()}
-        return PreviousSplit(sides, folds, tuple(from_rows(read_csv(self.related))))
+        return PreviousSplit(sides, folds, tuple(self.read_related()))
 
     def write_split(
         self,

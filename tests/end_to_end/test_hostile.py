@@ -1,6 +1,7 @@
 """A folder as bad as they come goes all the way: each file is used or named, and none is changed.
 
-One tree, written once: checked, compared, trained on, sorted and judged by, by someone whom permissions hold.
+One tree, written once: checked, compared, trained on, sorted and judged by, by someone whom
+permissions hold.
 """
 
 import csv

@@ -6,7 +6,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,13 @@ from browser import CONTRASTS, READABLE, Scheme, needs_browser, opened
 from commands import QUICK, QUICKEST, environment, retrain
 from pictures import CATEGORIES, write_jpegs, write_workspace
 from retrain.data.images import PixelRules
+from retrain.data.relations import KINDS, Kind, Relation
 from retrain.evaluate.advice import advice
-from retrain.evaluate.report import Facts, render
+from retrain.evaluate.related_pairs import Pair, located, related_pairs
+from retrain.evaluate.report import RELATED, Facts, render
 from retrain.evaluate.verdicts import Verdict
+from retrain.run import Run
+from retrain.split_rows import SplitRow
 
 pytestmark = pytest.mark.slow  # trains
 
@@ -205,7 +211,7 @@ def test_each_heat_map_is_there(page: Path) -> None:
     assert set(widths) == {128}
 
 
-def facts(root: Path, count: int, categories: int) -> Facts:
+def facts(root: Path, count: int, categories: int, related: Sequence[Pair] = ()) -> Facts:
     """Return facts with many held-back pictures, each a file of its own, a third of them wrong."""
     sources = write_jpegs(root, "noise", 20)
     labels = [f"category {i}" for i in range(categories)]
@@ -225,6 +231,7 @@ def facts(root: Path, count: int, categories: int) -> Facts:
         verdicts=found,
         metrics={},
         learning=("", ""),
+        related=related,
         heat=heat,
         counts={},
         skipped=[("a.jpg", "broken")] * 1000,
@@ -234,6 +241,101 @@ def facts(root: Path, count: int, categories: int) -> Facts:
         history="",
         missing=[],
     )
+
+
+CONTENTS = "abcdefgh"
+
+
+def relate(pair: str, kind: Kind, likeness: float = 0.9, refused: bool = False) -> Relation:
+    return Relation(pair[0], pair[1], kind, likeness, "pixels 0.97", refused)
+
+
+def split_rows(categories: str) -> list[SplitRow]:
+    """Return rows of contents "a", "b" and so on, each of one of the categories."""
+    return [
+        SplitRow(f"{category}/{content}.jpg", category, "train", content)
+        for content, category in zip(CONTENTS, categories, strict=False)
+    ]
+
+
+def test_what_contradicts_itself_is_shown_first_and_what_does_not_last() -> None:
+    relations = [
+        relate("ae", "mirrored copy", 1.0),  # left and right
+        relate("ab", "series"),
+        relate("cd", "copy", 0.8),
+        relate("bd", "copy", 0.9),
+        relate("ag", "copy", refused=True),
+        relate("az", "copy"),  # which is gone
+        relate("be", "copy"),
+        relate("cf", "identical pixels"),
+    ]
+    pairs = related_pairs(relations, split_rows("xxxxyyy"))
+    shown = ["".join(Path(one.name).stem for one in pair.both) for pair in pairs]
+    assert shown == ["cf", "be", "bd", "cd", "ab", "ae"]
+    assert [pair.contradicts for pair in pairs] == [True, True, *[False] * 4]
+
+
+def related_page(tmp_path: Path, count: int) -> str:
+    """Render pairs of real pictures, every third one a copy in two categories."""
+    rows = [
+        SplitRow(f"{i}.jpg", "cat <b>" if i % 3 else "dog", "train", f"{i:03d}")
+        for i in range(count)
+    ]
+    paths = dict(zip((row.name for row in rows), write_jpegs(tmp_path, "disc", count), strict=True))
+    paths.pop("2.jpg")
+    relations = [
+        Relation(f"{i:03d}", f"{i + 1:03d}", KINDS[1], 0.9, f"pixels {i}") for i in range(count - 1)
+    ]
+    pairs = located(related_pairs(relations, rows), paths)
+    return render(facts(tmp_path, 20, 3, pairs))
+
+
+def test_related_pairs_are_shown_side_by_side_and_those_beyond_counted(tmp_path: Path) -> None:
+    page = related_page(tmp_path, 100)
+    section = page[page.index('<h2 id="related">') : page.index('<h2 id="training">')]
+    assert section.count("<figure") == RELATED
+    assert section.count("<img") == 2 * RELATED - 1
+    assert section.count("not shown") == 1
+    assert f"and {99 - RELATED} more, see related.csv." in section
+    assert "in one of them it is wrong" in section
+    assert "copy, <bdi>dog</bdi> and <bdi>cat &lt;b&gt;</bdi>" in section
+    assert "pixels 3<br>" in section
+    assert len(page.encode()) < LARGEST
+
+
+def test_a_run_without_related_pictures_does_not_speak_of_them(page: Path) -> None:
+    assert "related" not in re.sub(r"<style>.*</style>", "", page.read_text(), flags=re.DOTALL)
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_related_pairs_can_be_read_and_fit_on_a_narrow_page(scheme: Scheme, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(related_page(tmp_path, 12))
+    with opened(page, scheme, width=360) as view:
+        assert view.evaluate("document.documentElement.scrollWidth") <= 360
+        assert [one for one in view.evaluate(CONTRASTS) if one[1] < READABLE] == []
+        for pair in view.locator(".related figure").all():
+            tops = pair.locator(".both > *").evaluate_all("all => all.map(e => e.offsetTop)")
+            assert len(tops) == 2
+            assert tops[0] == tops[1]
+
+
+def test_the_report_of_a_run_shows_its_related_csv(root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "tf_files"
+    shutil.copytree(root, copy, symlinks=True)
+    run = Run(copy / "model")
+    contents = sorted(row.sha256 for row in run.read_split()[:3])
+    relations = [
+        Relation(one, other, "series", 0.9, "frames 1, 2") for one, other in pairwise(contents)
+    ]
+    run.write_related(relations, ())
+    result = retrain("report", copy)
+    assert result.returncode == 0, result.stderr
+    text = (copy / "model" / "report.html").read_text()
+    assert text.count("frames 1, 2") == 2
+    section = text[text.index('<h2 id="related">') : text.index('<h2 id="training">')]
+    assert section.count("<img") == 4
 
 
 @pytest.mark.parametrize(

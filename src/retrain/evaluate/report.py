@@ -14,12 +14,14 @@ from PIL import Image
 
 from retrain.data.images import BadPicture, PixelRules, Pixels, read_bytes, read_pixels
 from retrain.evaluate.advice import advice
+from retrain.evaluate.related_pairs import Pair
 from retrain.evaluate.verdicts import Verdict, most_confused
 from retrain.metrics import category_scores, confusion_matrix, reliability
 from retrain.plots import draw_reliability, svg
 from retrain.progress import counted
 
 TOP_LOSSES, CORRECT = 24, 12  # pictures shown
+RELATED = 36  # pairs shown
 _THUMBNAIL, _HEAT, _QUALITY = 96, 256, 75  # pixels, pixels at most; of JPEG
 _BUDGET, _MARKUP = 4_300_000, 400  # bytes that pictures may take together; around each
 _IN_A_CELL = 24  # pictures behind one cell of the confusion matrix
@@ -31,11 +33,18 @@ _PAIRS, _SKIPPED = 50, 100  # lines shown
 class Facts:
     """What a report tells, as a run's files have it.
 
-    verdicts: of held-back pictures, the greatest loss first. metrics: by side, as the manifest has
-    them. heat: pictures of the greatest losses as the network sees them, and with their heat map,
-    by name. counts: pictures by category and side. skipped: name and reason. settings, environment:
-    name and value. command: that made the run. history: an `<svg>` element, or "". missing: what
-    could not be shown, a sentence each.
+    verdicts: of held-back pictures, the greatest loss first.
+    metrics: by side, as the manifest has them.
+    heat: pictures of the greatest losses as the network sees them, and with their heat map, by
+        name.
+    learning: the learning curve as an `<svg>` element, and in words; both "" without one.
+    related: pairs of pictures, those that are shown first.
+    counts: pictures by category and side.
+    skipped: name and reason.
+    settings, environment: name and value.
+    command: that made the run.
+    history: an `<svg>` element, or "".
+    missing: what could not be shown, a sentence each.
     """
 
     run: str
@@ -45,6 +54,7 @@ class Facts:
     metrics: Mapping[str, Any]
     heat: Mapping[str, tuple[Pixels, Pixels]]
     learning: tuple[str, str]
+    related: Sequence[Pair]
     counts: Mapping[str, Mapping[str, int]]
     skipped: Sequence[tuple[str, str]]
     settings: Sequence[tuple[str, str]]
@@ -72,7 +82,12 @@ def render(facts: Facts) -> str:
     taken = sum(len(uri) for uris in heat.values() for uri in uris)
     thumbnails = _Thumbnails(facts.rules, _BUDGET - taken)
     right = sorted((v for v in found if v.right), key=lambda v: v.name)
-    correct = [(v, thumbnails.uri(v)) for v in right[:: max(1, len(right) // CORRECT)][:CORRECT]]
+    some = right[:: max(1, len(right) // CORRECT)][:CORRECT]
+    correct = [(v, thumbnails.uri(v.path)) for v in some]
+    related = [
+        (pair, [(sight, thumbnails.uri(sight.path)) for sight in pair.both])
+        for pair in facts.related[:RELATED]
+    ]
     lead = facts.metrics.get(facts.metrics.get("judged_by") or "")
     interval = tuple(lead["interval_95"]) if lead else None
     training = {label: facts.counts.get(label, {}).get("train", 0) for label in facts.labels}
@@ -87,6 +102,7 @@ def render(facts: Facts) -> str:
         rows=list(_matrix(facts.labels, found, thumbnails)) if matrix else [],
         pairs=[] if matrix else list(_pairs(wrong, thumbnails)),
         correct=correct,
+        related=related,
         reliability=_reliability(found) if found else ("", ""),
         matrix=matrix,
         most_skipped=_SKIPPED,
@@ -175,13 +191,13 @@ class _Thumbnails:
 
     def some(self, found: Sequence[Verdict]) -> list[tuple[Verdict, str | None]]:
         """Return the first verdicts with their pictures, fewer once the page is full."""
-        return [(verdict, self.uri(verdict)) for verdict in found[:_IN_A_CELL] if self._left > 0]
+        return [(one, self.uri(one.path)) for one in found[:_IN_A_CELL] if self._left > 0]
 
-    def uri(self, verdict: Verdict) -> str | None:
+    def uri(self, path: Path) -> str | None:
         """Return a picture; None if it cannot be read."""
-        if verdict.path not in self._made:
-            self._made[verdict.path] = self._make(verdict.path)
-        uri = self._made[verdict.path]
+        if path not in self._made:
+            self._made[path] = self._make(path)
+        uri = self._made[path]
         self._left -= len(uri or "") + _MARKUP
         return uri
 

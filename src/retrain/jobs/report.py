@@ -14,9 +14,10 @@ import numpy as np
 from retrain.data.images import BadPicture, PixelRules, Pixels, read_bytes, read_pixels
 from retrain.data.stream import batched
 from retrain.errors import BundleError
-from retrain.evaluate.found_again import find_again
+from retrain.evaluate.found_again import FoundAgain, find_again
 from retrain.evaluate.interpret import Interpreter
-from retrain.evaluate.report import TOP_LOSSES, Facts, render
+from retrain.evaluate.related_pairs import located, related_pairs
+from retrain.evaluate.report import RELATED, TOP_LOSSES, Facts, render
 from retrain.evaluate.verdicts import Verdict, read_predictions, worst_first
 from retrain.files import machine_errors, output_file, read_json, write_text
 from retrain.model.classifier import Classifier, load_classifier
@@ -74,17 +75,24 @@ def write_report(run: Run, classifier: Classifier | None, path: Path, report: Re
         except BundleError as error:
             missing.append(str(error))
     found = worst_first(found)
+    rows = run.read_split()
+    related = related_pairs(run.read_related(), rows)
     if data:
-        found, gone = _found_again(found, run, data, report)
-        if gone:
-            missing.append(f"{counted(gone, 'picture')} of this run: gone or replaced since.")
+        shown = {sight.name for pair in related[:RELATED] for sight in pair.both}
+        names = {verdict.name for verdict in found} | shown
+        again = find_again([row for row in rows if row.name in names], data, report)
+        found = _as_they_lie(found, again)
+        related = located(related, again.paths)
+        if again.missing:
+            gone = counted(len(again.missing), "picture")
+            missing.append(f"{gone} of this run: gone or replaced since.")
     heat = dict(_heat(found[:TOP_LOSSES], run, classifier, report)) if classifier and data else {}
     if classifier is None:
         missing.append("Heat maps: the run has no model.keras.")
     for sentence in missing:
         report.warn(f"Missing in the report: {sentence}")
     counts: dict[str, Counter[str]] = {}
-    for row in run.read_split():
+    for row in rows:
         counts.setdefault(row.category, Counter())[row.side] += 1
     environment = [
         ("backbone", f"{manifest.backbone} at {manifest.size} px ({manifest.backbone_reason})"),
@@ -104,6 +112,7 @@ def write_report(run: Run, classifier: Classifier | None, path: Path, report: Re
             metrics=manifest.metrics,
             learning=_learning(run),
             heat=heat,
+            related=related,
             counts=counts,
             skipped=[(bad.name, bad.reason) for bad in run.read_skipped()],
             settings=list(_flat(read_json(run.config))),
@@ -128,15 +137,11 @@ def _learning(run: Run) -> tuple[str, str]:
     return svg(figure, "learning"), f"Accuracy by the number of pictures learned from: {words}."
 
 
-def _found_again(
-    found: list[Verdict], run: Run, data: Path, report: Reporter
-) -> tuple[list[Verdict], int]:
-    """Return verdicts with the places of their pictures now, and how many have none."""
-    names = {verdict.name for verdict in found}
-    again = find_again([row for row in run.read_split() if row.name in names], data, report)
+def _as_they_lie(found: list[Verdict], again: FoundAgain) -> list[Verdict]:
+    """Return verdicts with the places of their pictures now; where there is none, of nothing."""
     nowhere = Path(os.devnull)  # is no picture
     places = {**again.paths, **dict.fromkeys(again.missing, nowhere)}
-    return [replace(v, path=places.get(v.name, v.path)) for v in found], len(again.missing)
+    return [replace(v, path=places.get(v.name, v.path)) for v in found]
 
 
 def _heat(
