@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrain.intervals import cross_fitted_share, effective_pictures, share_of_groups
-from retrain.metrics import wilson_interval
+from retrain.intervals import (
+    Interval,
+    cross_fitted_share,
+    effective_pictures,
+    figure_intervals,
+    share_of_groups,
+)
+from retrain.metrics import evaluate, softmax, wilson_interval
 
 ANSWERS = st.lists(st.tuples(st.booleans(), st.sampled_from("abcdef")), min_size=1, max_size=60)
 
@@ -113,3 +119,68 @@ def test_intervals_hold_for_groups_of_any_alikeness(alike: float) -> None:
         low, high = share_of_groups(right, groups.astype(str).tolist()).interval
         held += low <= 0.9 <= high
     assert held / 300 >= 0.92
+
+
+Answers = tuple[np.ndarray, np.ndarray, list[str]]  # probabilities, labels, groups
+
+
+def answers_of(
+    groups: int, each: int, seed: int, alike: float = 0.0, sharp: float = 2.5
+) -> Answers:
+    """Return answers about three categories; pictures of a group are of one and fare alike."""
+    rng, index = np.random.default_rng(seed), np.repeat(np.arange(groups), each)
+    labels = rng.integers(0, 3, groups)[index]
+    shared, own = rng.normal(size=(groups, 3))[index], rng.normal(size=(len(index), 3))
+    logits = alike * shared + math.sqrt(1 - alike**2) * own + sharp * np.eye(3)[labels]
+    return softmax(1.3 * sharp * logits), labels, [str(group) for group in index]
+
+
+def figures(answers: Answers) -> dict[str, float]:
+    found = evaluate(*answers[:2], "abc")
+    assert found is not None
+    return {name: getattr(found, name) for name in ("macro_f1", "log_loss", "calibration_error")}
+
+
+def intervals(answers: Answers) -> dict[str, Interval]:
+    probabilities, labels, groups = answers
+    right = probabilities.argmax(axis=1) == labels
+    found = figure_intervals(*answers, cross_fitted_share(right, groups).interval)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("groups", "each", "alike"), [(150, 1, 0.0), (50, 3, 0.8)])
+def test_intervals_of_other_figures_hold(groups: int, each: int, alike: float) -> None:
+    truth = figures(answers_of(100_000, 1, 99))
+    drawn = [intervals(answers_of(groups, each, seed, alike)) for seed in range(150)]
+    for name, figure in truth.items():
+        held = np.mean([one[name][0] <= figure <= one[name][1] for one in drawn])
+        assert held >= 0.88, name
+
+
+@given(st.integers(2, 40), st.integers(1, 3), st.integers(0, 99))
+def test_each_figure_is_in_its_interval(groups: int, each: int, seed: int) -> None:
+    answers = answers_of(groups, each, seed)
+    for name, figure in figures(answers).items():
+        low, high = intervals(answers)[name]
+        assert low - 1e-6 <= figure <= high + 1e-6
+
+
+def test_groups_widen_the_intervals_of_other_figures() -> None:
+    probabilities, labels, groups = answers_of(40, 5, 0, alike=1.0)
+    together = intervals((probabilities, labels, groups))
+    alone = intervals((probabilities, labels, [str(i) for i in range(len(labels))]))
+    for name, (low, high) in alone.items():
+        assert together[name][1] - together[name][0] > high - low, name
+
+
+def test_no_mistake_on_few_pictures_is_no_proof_of_none() -> None:
+    found = intervals(answers_of(24, 1, 0, sharp=8.0))
+    assert found["macro_f1"][0] < 0.9
+    assert found["log_loss"][1] > 0.05
+    assert found["calibration_error"][1] > 0.05
+
+
+def test_one_group_has_no_intervals() -> None:
+    probabilities, labels, _ = answers_of(10, 1, 0)
+    assert figure_intervals(probabilities, labels, ["one"] * 10, (0.5, 1.0)) is None

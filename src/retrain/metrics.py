@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOP_K = (2, 3, 5)
+CALIBRATION_BINS = 15
 LARGEST_MATRIX = 200  # categories whose confusion matrix goes into JSON
 Z95 = 1.959963984540054  # the normal quantile of a two-sided 95 % interval
 
@@ -40,9 +41,7 @@ def error_rate(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> flo
     return float((scores.argmax(axis=1) != labels).mean())
 
 
-def calibration_error(
-    probabilities: NDArray[np.floating], labels: NDArray[np.integer], bins: int = 15
-) -> float:
+def calibration_error(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
     """Return the expected calibration error, 0..1; NaN where there are no labels.
 
     The best guesses are sorted by their score into bins of equal width; the error is the mean
@@ -53,8 +52,14 @@ def calibration_error(
         return math.nan
     scores = probabilities.max(axis=1).astype(np.float64)
     surplus = scores - (probabilities.argmax(axis=1) == labels)
-    index = np.minimum((scores * bins).astype(int), bins - 1)
-    return float(np.abs(np.bincount(index, surplus, minlength=bins)).sum() / len(labels))
+    return float(np.abs(np.bincount(confidence_bins(scores), surplus)).sum() / len(labels))
+
+
+def confidence_bins(
+    scores: NDArray[np.floating], bins: int = CALIBRATION_BINS
+) -> NDArray[np.int64]:
+    """Return the bin of each score, int [n]; bins are of equal width."""
+    return np.minimum((scores * bins).astype(np.int64), bins - 1)
 
 
 def top_k_accuracy(
@@ -87,7 +92,7 @@ def reliability(
         right: whether they are, bool [n].
         bins: at most.
     """
-    index = np.minimum((scores * bins).astype(int), bins - 1)
+    index = confidence_bins(scores, bins)
     return tuple(
         ReliabilityBin(
             score=float(scores[chosen].mean(dtype=np.float64)),
@@ -213,6 +218,7 @@ class Evaluation:
     top_k: accuracy if the best k count, by k, as far as there are more categories.
     groups: of pictures that belong together; None where that was not looked at.
     effective: how many pictures without relatives would tell as much.
+    intervals: 95 %, of other figures by their names; None where there are too few groups.
     """
 
     pictures: int
@@ -227,6 +233,7 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
     groups: int | None = None
     effective: float | None = None
+    intervals: Mapping[str, tuple[float, float]] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain lists, dicts and numbers, ready for JSON.
@@ -244,6 +251,7 @@ class Evaluation:
             "top_k": {str(k): share for k, share in self.top_k.items()},
             "log_loss": self.log_loss,
             "calibration_error": self.calibration_error,
+            **{f"{name}_interval_95": list(both) for name, both in (self.intervals or {}).items()},
             "reliability": [vars(one) for one in self.reliability],
             "categories": [vars(score) for score in self.categories],
             **({"confusion": matrix} if len(matrix) <= LARGEST_MATRIX else {}),
@@ -271,7 +279,7 @@ def evaluate_guesses(
     """
     confusion = confusion_matrix(truth, guesses, len(categories))
     by_category = category_scores(confusion, categories)
-    bins = reliability(scores, guesses == truth, 15)
+    bins = reliability(scores, guesses == truth, CALIBRATION_BINS)
     correct, total = int(np.trace(confusion)), len(truth)
     return Evaluation(
         pictures=total,

@@ -74,6 +74,9 @@ def test_metrics_say_by_whom_it_was_judged_and_what_was_found(judged: Judged) ->
     assert figures["effective_pictures"] <= 24
     low, high = figures["interval_95"]
     assert 0 <= low <= figures["accuracy"] <= high <= 1
+    for name in ("macro_f1", "log_loss", "calibration_error"):
+        low, high = figures[f"{name}_interval_95"]
+        assert 0 <= low <= figures[name] <= high
     assert found["calibration"]["pictures"] == 24
     manifest = json.loads((judged.run / "manifest.json").read_text("utf-8"))["metrics"]
     assert manifest["in_words"] == found["in_words"]

@@ -16,7 +16,7 @@ from retrain.evaluate.trust import (
     with_more,
 )
 from retrain.evaluate.verdicts import Verdict, verdicts, worst_first
-from retrain.intervals import Share, cross_fitted_share, share_of_groups
+from retrain.intervals import Share, cross_fitted_share, figure_intervals, share_of_groups
 from retrain.metrics import Evaluation, evaluate, softmax
 from retrain.progress import Reporter
 from retrain.run import CROSS_FITTED, ONE_FOLD
@@ -115,7 +115,11 @@ def _cross_fitted(head: Head, categories: Sequence[str]) -> Evaluation:
     groups = [group for group, judged in zip(examples.groups, seen, strict=True) if judged]
     share = cross_fitted_share(scores.argmax(axis=1) == labels, groups, crossed.optimism.accuracy)
     found = _with_share(evaluate(scores, labels, categories), share)
-    return replace(found, log_loss=found.log_loss + crossed.optimism.log_loss)
+    intervals, flattery = figure_intervals(scores, labels, groups, share.interval), crossed.optimism
+    if intervals:
+        low, high = intervals["log_loss"]
+        intervals["log_loss"] = low + flattery.log_loss, high + flattery.log_loss
+    return replace(found, log_loss=found.log_loss + flattery.log_loss, intervals=intervals)
 
 
 def _of_side(part: Labelled, scores: Array, categories: Sequence[str]) -> Evaluation:
