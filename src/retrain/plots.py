@@ -117,19 +117,26 @@ def draw_sweep(
         figure.savefig(path, format="png")
 
 
-def draw_learning(pictures: Sequence[float], accuracy: Sequence[float], doubled: float) -> Figure:
+def draw_learning(
+    pictures: Sequence[float],
+    accuracy: Sequence[float],
+    doubled: float,
+    interval: tuple[float, float],
+) -> Figure:
     """Draw accuracy over the number of pictures learned from, and what twice as many may bring.
 
     Args:
         pictures: learned from, rising.
         accuracy: at each, 0..1.
         doubled: expected with twice the last number of pictures.
+        interval: 95 % of that.
     """
     with mpl.rc_context(_STYLE):
         figure, axes = _figure(5, 3)
         axes.plot(pictures, accuracy, "o-", color=LEARNED)
         ahead = [pictures[-1], 2 * pictures[-1]]
         axes.plot(ahead, [accuracy[-1], doubled], ":", color=LEARNED)
+        axes.plot(2 * ahead[1:], interval, color=LEARNED, linewidth=1)
         axes.plot(ahead[1:], [doubled], "o", color=LEARNED, markerfacecolor="none")
         axes.set_xscale("log")
         axes.set_xlabel("pictures learned from")

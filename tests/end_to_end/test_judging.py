@@ -108,7 +108,7 @@ def test_terminal_and_report_open_with_what_the_numbers_mean(judged: Judged) -> 
     words = metrics(judged.root)["in_words"]
     assert words[0].startswith("On pictures like these: ")
     assert any(one.startswith("With groups of look-alike pictures left out, ") for one in words)
-    assert any(one.startswith("With twice the pictures: ") for one in words)
+    assert not any(one.startswith("With twice the pictures: ") for one in words)  # of 24
     assert judged.said.splitlines()[: len(words)] == words
     page = html.unescape((judged.run / "report.html").read_text("utf-8"))
     places = [page.index(sentence) for sentence in words]

@@ -57,6 +57,13 @@ def test_an_interval_without_width_is_not_written_twice() -> None:
     assert with_more(1.0, (1.0, 1.0), None) == "With twice the pictures: about 100 % right."
 
 
+def test_of_what_is_too_uncertain_nothing_is_said() -> None:
+    assert with_more(0.986, (0.72, 1.0), "elsa") is None
+    assert with_more(0.9, (0.83, 0.97), None) == (
+        "With twice the pictures: about 90 % right (83 to 97)."
+    )
+
+
 def test_categories_that_are_one_series_are_named() -> None:
     assert not_judged([]) is None
     found = not_judged(["a", "b"])

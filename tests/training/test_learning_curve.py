@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from retrain.config import HeadConfig
+from retrain.intervals import cross_fitted_share
 from retrain.training.crossfit import cross_fit
 from retrain.training.examples import Examples
 from retrain.training.folds import assign_folds
@@ -48,6 +49,32 @@ def test_where_nothing_is_wrong_nothing_more_is_promised_than_can_be() -> None:
     curve = curve_of(drawn(60, 0.05))
     assert curve is not None
     assert 0.98 < curve.doubled <= curve.interval[1] <= 1.0
+
+
+@pytest.mark.parametrize(("groups", "lower"), [(None, 0.86), (12, 0.75)])
+def test_a_few_pictures_without_a_mistake_promise_no_more_than_they_show(
+    groups: int | None, lower: float
+) -> None:
+    examples = drawn(24, 0.05, groups)
+    curve = curve_of(examples)
+    assert curve is not None
+    assert curve.accuracy[-1] == 1.0
+    today = cross_fitted_share(np.ones(24, bool), examples.groups).interval
+    assert today[0] <= curve.interval[0] + 1e-9 < lower + 1e-9
+    assert curve.interval[0] < today[0] + 0.05
+    assert curve.interval[1] == 1.0
+
+
+@pytest.mark.parametrize("count", [75, 150])
+def test_what_comes_of_twice_the_pictures_is_in_the_interval(count: int) -> None:
+    others, held = drawn(4000, 1.2, seed=1000), 0
+    for seed in range(10):
+        curve, twice = curve_of(drawn(count, 1.2, seed=seed)), drawn(2 * count, 1.2, seed=50 + seed)
+        assert curve is not None
+        head = twice.rough_head(np.arange(2 * count), 0.1)
+        truth = (head.logits(others.features).argmax(axis=1) == others.labels).mean()
+        held += curve.interval[0] <= truth <= curve.interval[1]
+    assert held >= 9
 
 
 def test_where_nobody_is_judged_there_is_no_curve() -> None:

@@ -10,6 +10,7 @@ from retrain.progress import counted
 
 LARGE_DROP = 0.15  # of accuracy; docs/trust.md counts alarms
 SMALL_DROP = 0.03
+VAGUE = 0.15  # an interval wider than that says nothing
 CLOSE = 0.02  # an interval narrower than that gets a decimal
 
 
@@ -64,8 +65,8 @@ def is_large(drop: float) -> bool:
     return drop >= LARGE_DROP
 
 
-def with_more(doubled: float, interval: tuple[float, float], neediest: str | None) -> str:
-    """Say what twice the pictures are expected to bring.
+def with_more(doubled: float, interval: tuple[float, float], neediest: str | None) -> str | None:
+    """Say what twice the pictures are expected to bring; None where that is too uncertain.
 
     Args:
         doubled: accuracy expected with twice the pictures, 0..1.
@@ -75,6 +76,8 @@ def with_more(doubled: float, interval: tuple[float, float], neediest: str | Non
     >>> with_more(0.97, (0.955, 0.98), "elsa")
     "With twice the pictures: about 97 % right (95 to 98). 'elsa' would gain most."
     """
+    if interval[1] - interval[0] > VAGUE:
+        return None
     gains = f" {neediest!r} would gain most." if neediest is not None else ""
     share = f"{round(100 * doubled, _digits(*interval)):g} %"
     return f"With twice the pictures: about {share} right{_around(interval)}.{gains}"

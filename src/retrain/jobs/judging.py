@@ -171,7 +171,8 @@ def _sentences(judgement: Judgement, task: Task, learned: Learned) -> list[str]:
         said.append(beyond_these(unlike.accuracy, unlike.interval, unlike.drop))
     if (curve := judgement.curve) is not None:
         neediest = task.categories[curve.neediest] if curve.neediest is not None else None
-        said.append(with_more(curve.doubled, curve.interval, neediest))
+        if more := with_more(curve.doubled, curve.interval, neediest):
+            said.append(more)
     if set(judgement.evaluations) == {CROSS_FITTED}:  # where others judge, too, these are shown
         heads = len(learned.head.crossed.heads)
         said.append(whose_numbers(heads, len(task.parts["train"].labels)))

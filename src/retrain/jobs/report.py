@@ -131,7 +131,9 @@ def _learning(run: Run) -> tuple[str, str]:
     curve = read_json(run.metrics).get("learning_curve")
     if not curve:
         return "", ""
-    figure = draw_learning(curve["pictures"], curve["accuracy"], curve["doubled"])
+    figure = draw_learning(
+        curve["pictures"], curve["accuracy"], curve["doubled"], curve["interval_95"]
+    )
     points = zip(curve["pictures"], curve["accuracy"], strict=True)
     words = "; ".join(f"{accuracy:.3f} of {pictures:.0f} pictures" for pictures, accuracy in points)
     return svg(figure, "learning"), f"Accuracy by the number of pictures learned from: {words}."

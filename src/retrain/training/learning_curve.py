@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from retrain.intervals import Interval, cross_fitted_share
 from retrain.training.crossfit import CrossFitted
 from retrain.training.examples import Examples, side_by_side
 from retrain.training.regression import Exact
@@ -28,15 +29,17 @@ class LearningCurve:
     """How accuracy grows with the pictures learned from.
 
     pictures: learned from, in the mean over folds, rising; the last are those of cross-fitting.
-    accuracy: on all others, 0..1. doubled: expected with twice the pictures. interval: 95 % of it,
-    from how groups fall and which law holds; it is as wide as ignorance. gains: of each category's
-    accuracy with twice its pictures, float [k], NaN where none is judged.
+    accuracy: on all others, 0..1.
+    doubled: expected with twice the pictures.
+    interval: 95 % of that, from how groups fall, which law holds, and how far today's accuracy can
+        be trusted.
+    gains: of each category's accuracy with twice its pictures, float [k], NaN where none is judged.
     """
 
     pictures: tuple[float, ...]
     accuracy: tuple[float, ...]
     doubled: float
-    interval: tuple[float, float]
+    interval: Interval
     gains: Exact
 
     @property
@@ -68,7 +71,9 @@ def learning_curve(examples: Examples, crossed: CrossFitted) -> LearningCurve | 
     logits = np.stack([*(found for found, _ in answers), crossed.logits])[:, judged]
     labels, index = examples.labels[judged], examples.index[judged]
     wrong = logits.argmax(axis=2) != labels
-    doubled, interval = _ahead(learned, wrong, index, GROWTH * len(judged))
+    groups = [group for group, seen in zip(examples.groups, judged, strict=True) if seen]
+    today = cross_fitted_share(~wrong[-1], groups, crossed.optimism.accuracy).interval
+    doubled, interval = _ahead(learned, wrong, index, GROWTH * len(judged), today)
     belief = np.stack([_belief(one / crossed.chosen.temperature, labels) for one in logits])
     return LearningCurve(
         tuple(learned.tolist()),
@@ -127,15 +132,23 @@ def _belief(logits: NDArray[np.float32], labels: NDArray[np.integer]) -> Exact:
 
 
 def _ahead(
-    learned: Exact, wrong: NDArray[np.bool_], index: NDArray[np.integer], future: float
-) -> tuple[float, tuple[float, float]]:
+    learned: Exact,
+    wrong: NDArray[np.bool_],
+    index: NDArray[np.integer],
+    future: float,
+    today: Interval,
+) -> tuple[float, Interval]:
     """Return the accuracy that is expected of so many pictures, and 95 % of it.
+
+    Mistakes that are not in the pictures are in no draw. So where today's accuracy may be lower or
+    higher, what comes of it is, too, as far as a law does not make up for it.
 
     Args:
         learned: pictures of each point, rising, float [p].
         wrong: bool [p, n].
         index: of each picture's group, n.
         future: pictures to learn from.
+        today: the interval of the last point's accuracy.
     """
     _, index = np.unique(index, return_inverse=True)
     sizes = np.bincount(index)
@@ -144,11 +157,14 @@ def _ahead(
     draws = np.random.default_rng(SEED).multinomial(len(sizes), evenly, DRAWS)
     drawn = (draws @ by_group.T) / (draws @ sizes)[:, None]
     least = 0.5 / len(index)  # of mistakes: no mistake on n pictures is no proof of none
-    spread = [_laws(learned, np.maximum(errors, least), future) for errors in drawn]
-    ahead = _laws(learned, np.maximum(wrong.mean(axis=1), least), future)
-    low, high = 1 - np.quantile(np.array(spread), (0.975, 0.025))
-    doubled = 1 - float(np.mean(ahead))
-    return doubled, (min(float(low), doubled), max(float(high), doubled))
+    drawn, errors = np.maximum(drawn, least), np.maximum(wrong.mean(axis=1), least)
+    spread = np.array([_laws(learned, one, future) for one in drawn])
+    doubled = 1 - float(np.mean(_laws(learned, errors, future)))
+    low, high = 1 - np.quantile(spread, (0.975, 0.025))
+    most, fewest = np.quantile(spread / drawn[:, -1:], (0.975, 0.025))  # share of mistakes left
+    low = min(float(low), 1 - (1 - today[0]) * float(most))
+    high = max(float(high), 1 - (1 - today[1]) * float(fewest))
+    return doubled, (min(low, doubled), max(high, doubled))
 
 
 def _laws(learned: Exact, errors: Exact, future: float) -> tuple[float, float]:
