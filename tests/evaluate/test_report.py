@@ -6,25 +6,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from browser import CONTRASTS, READABLE, Scheme, needs_browser, opened
 from commands import QUICK, QUICKEST, environment, retrain
 from pictures import CATEGORIES, write_jpegs, write_workspace
-from retrain.data.images import PixelRules
-from retrain.data.relations import KINDS, Kind, Relation
-from retrain.evaluate.advice import advice
-from retrain.evaluate.related_pairs import Pair, located, related_pairs
-from retrain.evaluate.report import RELATED, Facts, render
-from retrain.evaluate.verdicts import Verdict
+from reports import facts
+from retrain.data.relations import Relation
+from retrain.evaluate.report import render
 from retrain.run import Run
-from retrain.split_rows import SplitRow
 
 pytestmark = pytest.mark.slow  # trains
 
@@ -34,7 +28,6 @@ LABELS = {
     "squares": "مربعات",
 }
 LARGEST = 5_000_000
-NOISE = np.random.default_rng(0).integers(0, 256, (256, 256, 3)).astype(np.uint8)
 
 
 class Elements(HTMLParser):
@@ -211,114 +204,8 @@ def test_each_heat_map_is_there(page: Path) -> None:
     assert set(widths) == {128}
 
 
-def facts(root: Path, count: int, categories: int, related: Sequence[Pair] = ()) -> Facts:
-    """Return facts with many held-back pictures, each a file of its own, a third of them wrong."""
-    sources = write_jpegs(root, "noise", 20)
-    labels = [f"category {i}" for i in range(categories)]
-    found = []
-    for i in range(count):
-        path = root / f"{i}.jpg"
-        path.hardlink_to(sources[i % len(sources)])
-        guess = labels[(i + (i % 3 == 0) * (i // 7)) % categories]
-        found.append(
-            Verdict(path.name, path, "test", labels[i % categories], guess, 0.9, 0.1, float(-i))
-        )
-    heat = {v.name: (NOISE, NOISE) for v in found[:24]}
-    return Facts(
-        run="run",
-        labels=labels,
-        rules=PixelRules(224, "squash"),
-        verdicts=found,
-        metrics={},
-        learning=("", ""),
-        related=related,
-        heat=heat,
-        counts={},
-        skipped=[("a.jpg", "broken")] * 1000,
-        settings=[],
-        environment=[],
-        command="",
-        history="",
-        missing=[],
-    )
-
-
-CONTENTS = "abcdefgh"
-
-
-def relate(pair: str, kind: Kind, likeness: float = 0.9, refused: bool = False) -> Relation:
-    return Relation(pair[0], pair[1], kind, likeness, "pixels 0.97", refused)
-
-
-def split_rows(categories: str) -> list[SplitRow]:
-    """Return rows of contents "a", "b" and so on, each of one of the categories."""
-    return [
-        SplitRow(f"{category}/{content}.jpg", category, "train", content)
-        for content, category in zip(CONTENTS, categories, strict=False)
-    ]
-
-
-def test_what_contradicts_itself_is_shown_first_and_what_does_not_last() -> None:
-    relations = [
-        relate("ae", "mirrored copy", 1.0),  # left and right
-        relate("ab", "series"),
-        relate("cd", "copy", 0.8),
-        relate("bd", "copy", 0.9),
-        relate("ag", "copy", refused=True),
-        relate("az", "copy"),  # which is gone
-        relate("be", "copy"),
-        relate("cf", "identical pixels"),
-    ]
-    pairs = related_pairs(relations, split_rows("xxxxyyy"))
-    shown = ["".join(Path(one.name).stem for one in pair.both) for pair in pairs]
-    assert shown == ["cf", "be", "bd", "cd", "ab", "ae"]
-    assert [pair.contradicts for pair in pairs] == [True, True, *[False] * 4]
-
-
-def related_page(tmp_path: Path, count: int) -> str:
-    """Render pairs of real pictures, every third one a copy in two categories."""
-    rows = [
-        SplitRow(f"{i}.jpg", "cat <b>" if i % 3 else "dog", "train", f"{i:03d}")
-        for i in range(count)
-    ]
-    paths = dict(zip((row.name for row in rows), write_jpegs(tmp_path, "disc", count), strict=True))
-    paths.pop("2.jpg")
-    relations = [
-        Relation(f"{i:03d}", f"{i + 1:03d}", KINDS[1], 0.9, f"pixels {i}") for i in range(count - 1)
-    ]
-    pairs = located(related_pairs(relations, rows), paths)
-    return render(facts(tmp_path, 20, 3, pairs))
-
-
-def test_related_pairs_are_shown_side_by_side_and_those_beyond_counted(tmp_path: Path) -> None:
-    page = related_page(tmp_path, 100)
-    section = page[page.index('<h2 id="related">') : page.index('<h2 id="training">')]
-    assert section.count("<figure") == RELATED
-    assert section.count("<img") == 2 * RELATED - 1
-    assert section.count("not shown") == 1
-    assert f"and {99 - RELATED} more, see related.csv." in section
-    assert "in one of them it is wrong" in section
-    assert "copy, <bdi>dog</bdi> and <bdi>cat &lt;b&gt;</bdi>" in section
-    assert "pixels 3<br>" in section
-    assert len(page.encode()) < LARGEST
-
-
 def test_a_run_without_related_pictures_does_not_speak_of_them(page: Path) -> None:
     assert "related" not in re.sub(r"<style>.*</style>", "", page.read_text(), flags=re.DOTALL)
-
-
-@needs_browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_related_pairs_can_be_read_and_fit_on_a_narrow_page(scheme: Scheme, tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
-    page.write_text(related_page(tmp_path, 12))
-    with opened(page, scheme, width=360) as view:
-        assert view.evaluate("document.documentElement.scrollWidth") <= 360
-        assert [one for one in view.evaluate(CONTRASTS) if one[1] < READABLE] == []
-        for pair in view.locator(".related figure").all():
-            tops = pair.locator(".both > *").evaluate_all("all => all.map(e => e.offsetTop)")
-            assert len(tops) == 2
-            assert tops[0] == tops[1]
 
 
 def test_the_report_of_a_run_shows_its_related_csv(root: Path, tmp_path: Path) -> None:
@@ -379,30 +266,6 @@ def test_a_training_without_a_report_is_no_less_finished(
     assert result.stdout.splitlines()[-1].startswith(f"Model: {root / 'model'} -> ")
     assert (root / "model" / "manifest.json").is_file()
     assert not (root / "model" / "report.html").exists()
-
-
-def test_advice_stays_short() -> None:
-    sentences = advice([], {f"category {i}": 10 for i in range(100)})
-    assert sentences == [
-        "There are few training pictures of 'category 0' (10), 'category 1' (10), 'category 10' "
-        "(10) and 97 more: add some, until there are at least 20 of each."
-    ]
-
-
-def test_advice_names_a_category_that_is_rare_beside_another() -> None:
-    assert advice([], {"green": 339, "red": 596, "yellow": 28}) == [
-        "There are few training pictures of 'yellow' (28): add some, until there are at least 59 "
-        "of each."
-    ]
-
-
-@pytest.mark.parametrize(("mistakes", "told"), [(1, False), (2, True)])
-def test_advice_calls_two_categories_confused_from_the_second_time(
-    mistakes: int, told: bool
-) -> None:
-    guesses = ["green"] * mistakes + ["red"] * 100
-    found = [Verdict("", Path(), "test", "red", guess, 0.6, 0.4, 0.9) for guess in guesses]
-    assert ("'red' is taken for 'green'" in " ".join(advice(found, {}))) == told
 
 
 @pytest.mark.parametrize("categories", [5, 40, 60])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from retrain.evaluate.verdicts import Verdict, most_confused
+from retrain.evaluate.verdicts import Verdict, most_confused, told_by
 from retrain.metrics import wilson_interval
 from retrain.progress import counted
 
@@ -16,15 +16,20 @@ SHOWN = 3  # most names in a sentence
 def advice(
     found: Sequence[Verdict],
     training: Mapping[str, int],
+    judged_by: str | None = None,
     interval: tuple[float, float] | None = None,
 ) -> list[str]:
     """Return what to do next, a sentence each, the most useful first.
 
+    Files to be checked are named wherever they are; what is counted is what `interval` was made of.
+
     Args:
         found: the verdicts on held-back pictures, the greatest loss first.
         training: the number of training pictures, by category.
-        interval: 95 % of the accuracy that is published; None to take it from the verdicts.
+        judged_by: the figure of metrics.json that is published; None for all pictures.
+        interval: 95 % of its accuracy; None to take it from the verdicts.
     """
+    counted_on = told_by(found, judged_by)
     sentences = []
     sure = [v for v in found if not v.right and v.score >= SURE]
     if sure:
@@ -34,10 +39,10 @@ def advice(
             f"The model is sure but wrong about {counted(len(sure), 'picture')}: check whether "
             f"{'they lie' if len(sure) > 1 else 'it lies'} in the right folder ({names}{more})."
         )
-    pair = most_confused(found)
+    pair = most_confused(counted_on)
     if pair:
         category, guess, count = pair
-        total = sum(v.category == category for v in found)
+        total = sum(v.category == category for v in counted_on)
         sentences.append(
             f"{category!r} is taken for {guess!r} most often ({count} of {total} pictures): add "
             "pictures of both that show what tells them apart."
@@ -51,11 +56,12 @@ def advice(
             f"There are few training pictures of {names}{more}: add some, until there are at least "
             f"{wanted} of each."
         )
-    if found:
-        low, high = interval or wilson_interval(sum(v.right for v in found), len(found))
+    if counted_on:
+        right = sum(verdict.right for verdict in counted_on)
+        low, high = interval or wilson_interval(right, len(counted_on))
         if high - low > WIDE:
             sentences.append(
-                f"{counted(len(found), 'picture')} cannot tell much: the accuracy on new ones "
+                f"{counted(len(counted_on), 'picture')} cannot tell much: the accuracy on new ones "
                 f"may be anywhere from {low:.2f} to {high:.2f}. Add pictures to know it better."
             )
     if found and not sentences:

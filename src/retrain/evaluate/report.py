@@ -15,7 +15,7 @@ from PIL import Image
 from retrain.data.images import BadPicture, PixelRules, Pixels, read_bytes, read_pixels
 from retrain.evaluate.advice import advice
 from retrain.evaluate.related_pairs import Pair
-from retrain.evaluate.verdicts import Verdict, most_confused
+from retrain.evaluate.verdicts import Verdict, most_confused, told_by
 from retrain.metrics import category_scores, confusion_matrix, reliability
 from retrain.plots import draw_reliability, svg
 from retrain.progress import counted
@@ -88,14 +88,17 @@ def render(facts: Facts) -> str:
         (pair, [(sight, thumbnails.uri(sight.path)) for sight in pair.both])
         for pair in facts.related[:RELATED]
     ]
-    lead = facts.metrics.get(facts.metrics.get("judged_by") or "")
+    judged_by = facts.metrics.get("judged_by")
+    lead = facts.metrics.get(judged_by or "")
     interval = tuple(lead["interval_95"]) if lead else None
+    leading = told_by(found, judged_by)
     training = {label: facts.counts.get(label, {}).get("train", 0) for label in facts.labels}
     return environment.get_template("report.html.jinja").render(
         facts=facts,
         right=len(found) - len(wrong),
-        pair=most_confused(found),
-        advice=advice(found, training, interval) if found else [],
+        leading=leading,
+        pair=most_confused(leading),
+        advice=advice(found, training, judged_by, interval) if found else [],
         names=_names(facts.metrics),
         top=[(v, *heat[v.name]) for v in top],
         categories=category_scores(_confusion(facts.labels, found), facts.labels),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain.data.records import HELD_OUT
 from retrain.errors import BundleError
 from retrain.files import ENCODE_ERRORS, write_csv
 from retrain.metrics import Evaluation, evaluate_guesses
@@ -144,6 +145,20 @@ def evaluate_verdicts(found: Sequence[Verdict], categories: Sequence[str]) -> Ev
         np.array([v.loss for v in found]),
         categories,
     )
+
+
+def told_by(found: Iterable[Verdict], judged_by: str | None) -> list[Verdict]:
+    """Return the verdicts that one figure of a run was made of.
+
+    Args:
+        found: of out-of-fold, validation and test pictures.
+        judged_by: the figure's name in metrics.json; None for all.
+    """
+    if judged_by is None:
+        return list(found)
+    if judged_by in HELD_OUT:
+        return [verdict for verdict in found if verdict.side == judged_by]
+    return [verdict for verdict in found if verdict.side not in HELD_OUT]
 
 
 def most_confused(found: Iterable[Verdict]) -> tuple[str, str, int] | None:

@@ -131,6 +131,7 @@ def train(
         advice=advice(
             judgement.verdicts,
             {name: counts[name] for name in task.categories},
+            judgement.leading,
             judgement.main.interval if judgement.main else None,
         ),
         skipped=opening.data.skipped,
