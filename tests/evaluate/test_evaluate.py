@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,48 @@ def test_without_a_side_it_is_what_was_said_of_each_training_picture_by_who_had_
     for name in ("pictures", "accuracy", "interval_95", "confusion", "categories", "log_loss"):
         assert values[name] == metrics[name]
     assert values["calibration_error"] == pytest.approx(metrics["calibration_error"], abs=1e-5)
+
+
+def edited(run: Path, file: str, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Change a JSON file of a run."""
+    values = json.loads((run / file).read_text())
+    edit(values)
+    (run / file).write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize("kept", ["head", "fine_tune"])
+def test_figures_of_other_pictures_are_not_put_beside_what_was_said_of_training_pictures(
+    kept: str, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "model", tmp_path / "model")
+
+    def test_leads(manifest: dict[str, Any]) -> None:
+        manifest["kept"] = kept
+        manifest["metrics"]["judged_by"] = "test"
+        manifest["metrics"]["test"].update(accuracy=0.125, interval_95=[0.1, 0.2])
+
+    edited(tmp_path / "model", "manifest.json", test_leads)
+    values, metrics = as_json("evaluate", tmp_path / "model"), metrics_of(trained)["cross_fitted"]
+    assert values["pictures"] == metrics["pictures"]
+    right = [entry["right"] for entry in values["predictions"]]
+    expected = metrics["accuracy"] if kept == "head" else sum(right) / len(right)
+    assert values["accuracy"] == pytest.approx(expected)
+    assert values["interval_95"][0] <= values["accuracy"] <= values["interval_95"][1]
+
+
+@pytest.mark.parametrize("content", ["", "path,side,category,guess,score,score_of_category,loss\n"])
+def test_where_nothing_was_said_of_training_pictures_the_test_pictures_judge(
+    content: str, trained: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "tf_files"
+    shutil.copytree(trained, root, symlinks=True)
+    (root / "model" / "out_of_fold.csv").write_text(content)
+    values = as_json("evaluate", root)
+    assert values["source"] == "the test pictures of its training"
+    assert {entry["name"] for entry in values["predictions"]} == split(root, "test")
+    compared = as_json("compare", root, trained)  # one of two has answers
+    assert [one["pictures"] for one in compared["scores"]] == [values["pictures"]] * 2
+    assert retrain("report", root).returncode == 0
 
 
 def test_a_side_that_nothing_is_on_is_refused(trained: Path) -> None:

@@ -16,6 +16,7 @@ from retrain.files import write_text
 from retrain.metrics import margins
 from retrain.progress import Reporter
 from retrain.run import Run
+from retrain.training.crossfit import CrossFitted
 from retrain.training.labelled import Labelled
 from retrain.training.recipe import Learned
 from retrain.training.stages import Task
@@ -54,34 +55,39 @@ def write_exports(
     """
     classifier = learned.classifier
     write_text(run.labels, "".join(f"{name}\n" for name in classifier.categories))
-    paths = _parity_paths(learned, task)
+    train, valid, crossed = task.parts["train"], task.parts["validation"], learned.head.crossed
+    paths = parity_pictures(train, valid, crossed)
     checks = write_float32(classifier, run, paths, report, seconds_per_picture=seconds_per_picture)
     gc.collect()  # the graphs of a large backbone take gigabytes, and int8 needs its own
     cascade = None
     if int8 and checks["passed"]:
-        sample = _int8_sample(learned, task)
+        sample = int8_sample(train, valid, crossed if learned.stage == "head" else None)
         cascade = weigh_int8(
             classifier, run, sample, report, seconds_per_picture=seconds_per_picture
         )
     return Exports(checks, cascade)
 
 
-def _parity_paths(learned: Learned, task: Task) -> Sequence[Path]:
-    """Return the user's validation pictures, else training pictures of all categories.
+def parity_pictures(train: Labelled, valid: Labelled, crossed: CrossFitted) -> Sequence[Path]:
+    """Return the user's validation pictures, and where these are few, training pictures besides.
 
-    Half of the latter are those that were decided most narrowly, where a small difference shows.
+    Half of all are training pictures that were decided most narrowly, where a small difference
+    shows; the others are of all categories in turn.
+
+    Args:
+        train: the training pictures.
+        valid: the user's validation pictures.
+        crossed: what was said of training pictures by heads that had not seen them.
     """
-    valid, train = task.parts["validation"], task.parts["train"]
     if len(valid.labels) >= PARITY_PICTURES:
         return evenly([picture.path for picture in valid.pictures], MOST_PARITY_PICTURES)
-    rows = _narrow(learned, train)[: PARITY_PICTURES // 2]
+    rows = _narrow(crossed)[: PARITY_PICTURES // 2]
     chosen = [*rows, *_spread(train, set(rows))][: PARITY_PICTURES - len(valid.labels)]
     return [picture.path for picture in (*valid.pictures, *(train.pictures[i] for i in chosen))]
 
 
-def _narrow(learned: Learned, train: Labelled) -> list[int]:
+def _narrow(crossed: CrossFitted) -> list[int]:
     """Return rows of judged training pictures, the narrowest decision first."""
-    crossed = learned.head.crossed
     judged = np.flatnonzero(crossed.judged)
     order = np.argsort(margins(crossed.logits[judged]), kind="stable")
     return [int(row) for row in judged[order]]
@@ -98,15 +104,19 @@ def _spread(train: Labelled, taken: set[int]) -> list[int]:
     return [row for _, _, row in sorted(ranked)]
 
 
-def _int8_sample(learned: Learned, task: Task) -> Sample:
-    """Return pictures that are not for the test, with heads that had not seen them, if known."""
-    train, valid = task.parts["train"], task.parts["validation"]
+def int8_sample(train: Labelled, valid: Labelled, crossed: CrossFitted | None) -> Sample:
+    """Return pictures that are not for the test, with heads that had not seen them, if known.
+
+    Args:
+        train: the training pictures.
+        valid: the user's validation pictures.
+        crossed: what was said of training pictures; None for a fine-tuned model, which is not its.
+    """
     paths = [picture.path for picture in (*train.pictures, *valid.pictures)]
     rows = evenly(range(len(paths)), INT8_PICTURES)
     chosen = [paths[i] for i in rows]
-    if learned.stage != "head":
+    if crossed is None:
         return Sample(chosen, None, {}, None)
-    crossed = learned.head.crossed
     heads = {fold: (linear.kernel, linear.bias) for fold, linear in crossed.heads.items()}
     unseen = np.full(len(valid.labels), Sample.OWN)
     fold = np.concatenate([crossed.fold, unseen])[rows]
