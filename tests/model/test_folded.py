@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import classifier, pixels
 
+from networks import classifier, pixels
 from retrain.model.folded import copy_weights, fold_batch_norm
 
 NETWORKS = [("efficientnet_lite0", 64), ("mobilenetv2_035", 64), ("resnet50", 64)]
@@ -25,11 +25,11 @@ def gradients(model: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("cheap", [False, True])
 @pytest.mark.parametrize(("name", "size"), NETWORKS)
-def test_outputs_and_all_gradients_are_the_originals(name: str, size: int, split: bool) -> None:
+def test_outputs_and_all_gradients_are_the_originals(name: str, size: int, cheap: bool) -> None:
     model, images = classifier(name, size), pixels(size)
-    twin = fold_batch_norm(model, split)
+    twin = fold_batch_norm(model, cheap)
     assert batch_norms(model)
     assert not batch_norms(twin)
     expected = np.asarray(model(images))

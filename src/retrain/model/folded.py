@@ -14,7 +14,7 @@ from keras import ops, tree
 from numpy.typing import NDArray
 
 from retrain.model.build import dtype_policy
-from retrain.model.depthwise import can_split, convolve, gains_from_split
+from retrain.model.depthwise import convolve, is_cheaper
 
 _Constants = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -41,23 +41,22 @@ class FoldedDepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
     """DepthwiseConv2D followed by a frozen BatchNorm; made by `fold_batch_norm`, and not saved.
 
     scale, shift: what the BatchNorm does to each channel, float32 [channels * multiplier].
-    split: whether the gradient of 5 x 5 filters is computed in parts.
+    cheap: whether gradients are computed by `depthwise.convolve`.
     """
 
     def __init__(
-        self, scale: NDArray[np.float32], shift: NDArray[np.float32], split: bool, **config: Any
+        self, scale: NDArray[np.float32], shift: NDArray[np.float32], cheap: bool, **config: Any
     ):
         super().__init__(autocast=False, **config)
         self.scale, self.shift = scale, shift
-        plain = tuple(self.dilation_rate) == (1, 1)
-        self.split = split and plain and can_split(self.kernel_size, self.strides, self.padding)
+        self.cheap = cheap and tuple(self.dilation_rate) == (1, 1)
 
     def call(self, inputs: Any) -> Any:
         """Return [n, height', width', channels * multiplier] in the compute dtype."""
         scale = self.scale.reshape(self.kernel.shape[2:])
         kernel = ops.cast(self.kernel * scale, self.compute_dtype)
         inputs = ops.cast(inputs, self.compute_dtype)
-        if self.split:
+        if self.cheap:
             outputs = convolve(inputs, kernel, self.strides[0], self.padding)
         else:
             outputs = ops.depthwise_conv(
@@ -71,7 +70,7 @@ def _bias(layer: FoldedConv2D | FoldedDepthwiseConv2D) -> tf.Tensor:
     return ops.cast(own + layer.shift, layer.compute_dtype)
 
 
-def fold_batch_norm(model: keras.Model, split: bool | None = None) -> keras.Model:
+def fold_batch_norm(model: keras.Model, cheap: bool | None = None) -> keras.Model:
     """Return a twin to train in place of a classifier, with the same outputs and gradients.
 
     A frozen BatchNorm directly behind a Conv2D or DepthwiseConv2D, which nothing else reads, is
@@ -81,8 +80,8 @@ def fold_batch_norm(model: keras.Model, split: bool | None = None) -> keras.Mode
 
     Args:
         model: a flat model, as of `add_head`, with what trains already free.
-        split: whether gradients of 5 x 5 depthwise filters are computed in parts, which gives the
-            same numbers to rounding; None for where that is cheaper on this machine.
+        cheap: whether gradients of depthwise convolutions are computed by `depthwise.convolve`,
+            which gives the same numbers to rounding; None for where that is cheaper.
 
     Returns:
         A model of layers of the same names, order, dtype policies and trainability; the model
@@ -91,7 +90,7 @@ def fold_batch_norm(model: keras.Model, split: bool | None = None) -> keras.Mode
     constants = _foldable(model)
     if not constants:
         return model
-    split = gains_from_split() if split is None else split
+    cheap = is_cheaper() if cheap is None else cheap
 
     def twin(layer: Any) -> Any:
         if not isinstance(layer, keras.Layer):
@@ -100,7 +99,7 @@ def fold_batch_norm(model: keras.Model, split: bool | None = None) -> keras.Mode
         if layer.name in constants and isinstance(layer, keras.layers.BatchNormalization):
             return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy)
         if layer.name in constants and isinstance(layer, keras.layers.DepthwiseConv2D):
-            return FoldedDepthwiseConv2D(*constants[layer.name], split=split, **config)
+            return FoldedDepthwiseConv2D(*constants[layer.name], cheap=cheap, **config)
         if layer.name in constants:
             return FoldedConv2D(*constants[layer.name], **config)
         return layer.__class__.from_config(layer.get_config())
