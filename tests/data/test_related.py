@@ -53,6 +53,18 @@ def test_copies_are_found(change: str) -> None:
     assert some.kinds() == dict.fromkeys(pairs, "copy")
 
 
+@pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255)])
+def test_copies_of_pictures_that_are_black_or_white_for_the_most_part_are_found(
+    ground: tuple[int, int, int],
+) -> None:
+    some, pairs = Collection(20), set()
+    for seed in range(8):
+        image = Image.new("RGB", scene(seed).size, ground)
+        image.paste(scene(300 + seed).crop((30, 30, 110, 110)), (40 + 2 * seed, 25))
+        pairs.add((some.add(image), some.add(as_jpeg(image))))
+    assert some.kinds() == dict.fromkeys(pairs, "copy")
+
+
 def test_mirrored_copies_are_found() -> None:
     some = Collection(40)
     pairs = {(f"{i:064x}", some.add(as_jpeg(ImageOps.mirror(scene(i))))) for i in range(12)}

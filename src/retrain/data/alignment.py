@@ -81,11 +81,11 @@ def _compare(a: Fingerprints, b: Fingerprints, mirrored: NDArray[np.bool], warp:
     for level, (side, iterations) in enumerate(LEVELS):
         x, y = shrunk(one[left], side), shrunk(other[left], side)
         warp[left] = _fitted(x, y, warp[left], iterations)
-        laid, mask = _laid(x, y, warp[left])
+        laid, mask, inside = _laid(x, y, warp[left])
         whole = _correlation(laid, y, mask)
         here = wanted[left] >= level
         found[0, left[here]] = whole[here]
-        found[3, left] = mask.mean(axis=(1, 2))
+        found[3, left] = inside.mean(axis=(1, 2))
         if level:  # at 16 pixels there is no detail
             band = _correlation(_detail(laid, mask), _detail(y, mask), mask)
             found[1, left[here]] = band[here]
@@ -133,12 +133,14 @@ def _between(images: Array, places: Array, axis: int) -> Array:
     return np.asarray(before + (np.take_along_axis(images, low + 1, axis) - before) * share)
 
 
-def _laid(x: Array, y: Array, warp: Array) -> tuple[Array, NDArray[np.bool]]:
-    """Return x as it lies over y, and the pixels that are to be compared."""
+def _laid(
+    x: Array, y: Array, warp: Array
+) -> tuple[Array, NDArray[np.bool], NDArray[np.bool]]:
+    """Return x as it lies over y, the pixels that are to be compared, and those that it covers."""
     laid, inside = sampled(x, warp)
     clear = inside & (laid > DARK) & (laid < BRIGHT) & (y > DARK) & (y < BRIGHT)
     enough = clear.mean(axis=(1, 2)) >= ENOUGH
-    return laid, np.where(enough[:, None, None], clear, inside)
+    return laid, np.where(enough[:, None, None], clear, inside), inside
 
 
 def _normal(images: Array, mask: NDArray[np.bool]) -> Array:
@@ -164,7 +166,7 @@ def _fitted(x: Array, y: Array, warp: Array, iterations: int) -> Array:
     centres = _centres(side)
     best, likest = warp, np.full(len(x), -np.inf, np.float32)
     for remaining in range(iterations, -1, -1):
-        laid, mask = _laid(x, y, warp)
+        laid, mask, _ = _laid(x, y, warp)
         normal, aim = _normal(laid, mask), _normal(y, mask)
         alike = (normal * aim).sum(axis=(1, 2))
         best = np.where((alike > likest)[:, None], warp, best)
