@@ -1,7 +1,7 @@
 """Depthwise convolution with cheaper gradients on CPUs where oneDNN runs.
 
 What TensorFlow computes there, with two threads, batch 32, in CPU milliseconds, and what it costs
-here (AVX512, where a forward pass takes 7, 5 and 2 in the first line; AVX2 gains about half):
+here (AVX512; a forward pass takes 7, 5 and 2 in the first line; held to AVX2 it halves):
 
     gradient of filters  5 x 5            28x28x240 31 -> 10    14x14x672 20 -> 7   7x7x1152 11 -> 4
                          5 x 5, stride 2  56x56x144 26 -> 13    14x14x672 10 -> 4
