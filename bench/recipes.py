@@ -29,7 +29,6 @@ whatever else the machine had to do.
 import argparse
 import hashlib
 import json
-import math
 import os
 import re
 import subprocess
@@ -72,14 +71,14 @@ Logits = Mapping[Side, NDArray[np.float32]]
 
 
 def _tuned(**changes: Any) -> TrainConfig:
-    config = TrainConfig(minutes=0)
+    config = TrainConfig()
     return replace(config, fine_tune=replace(config.fine_tune, **{"when": "always", **changes}))
 
 
 PARTS: dict[str, TrainConfig] = {
-    "default": TrainConfig(minutes=0),
+    "default": TrainConfig(),
     "head": _tuned(when="never"),
-    "balance auto": TrainConfig(minutes=0, balance="auto"),
+    "balance auto": TrainConfig(balance="auto"),
     "always": _tuned(),
     "one rate for all layers": _tuned(learning_rates=(1e-3, 1e-3)),
     "a third of the rate": _tuned(learning_rates=(3e-5, 3e-4)),
@@ -249,18 +248,22 @@ def ours(recipe: str) -> Callable[[Setting], Answer]:
     """Return a runner of our recipe with one of its parts changed."""
 
     def run(setting: Setting) -> Answer:
-        from retrain.training import optim, stages
+        from retrain.features import seconds_per_picture
+        from retrain.model.predict import Forward
+        from retrain.training import fit
         from retrain.training import recipe as recipes
         from retrain.training.checkpoints import Checkpoints
         from retrain.training.folds import assign_folds
         from retrain.training.logs import TensorBoard
+        from retrain.training.task import Budget
+        from retrain.training.task import Task as Learning
 
         if recipe == "constant rate":
-            vars(optim).update(rate_share=lambda *_: 1.0, momentum=lambda *_: 0.9)
+            vars(fit).update(rate_share=lambda *_: 1.0, momentum=lambda *_: 0.9)
         train, config = setting.parts["train"], replace(PARTS[recipe], seed=setting.seed)
         groups = [picture.key for picture in train.pictures]
         with tempfile.TemporaryDirectory() as folder:
-            task = stages.Task(
+            task = Learning(
                 network=setting.network,
                 backbone=setting.backbone,
                 rules=setting.rules,
@@ -271,13 +274,11 @@ def ours(recipe: str) -> Callable[[Setting], Answer]:
                 config=config,
             )
             log = TensorBoard(Path(folder), setting.categories, setting.parts["validation"].labels)
-            learned = recipes.learn(
-                task,
-                stages.Budget(0.0, math.inf),
-                Checkpoints(Path(folder)),
-                Silent(),
-                log=log,
-            )
+            seconds = seconds_per_picture(Forward(setting.network, True), setting.rules.size)
+            deadline = time.monotonic() + 60 * config.minutes
+            budget = Budget(seconds, deadline, Path(folder))
+            checkpoints = Checkpoints(Path(folder))
+            learned = recipes.learn(task, budget, checkpoints, Silent(), log=log)
         return learned.logits, learned.calibration.temperature, learned.stage
 
     return run

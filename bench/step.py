@@ -113,8 +113,8 @@ class Rows:
         from retrain.config import FineTuneConfig
         from retrain.training.optim import make_optimizer
 
-        config = FineTuneConfig(groups=len(self.backbone.group_ends) + 1)
-        return make_optimizer(config, config.learning_rates, model, self.backbone, 100_000)
+        config, every = FineTuneConfig(), len(self.backbone.group_ends) + 1
+        return make_optimizer(config, config.learning_rates, model, self.backbone, every)
 
     def _keras(self) -> Run:
         import keras
@@ -247,14 +247,14 @@ def row_names(backbone: str) -> list[str]:
     """Return the rows, in the order of the table."""
     from retrain.model.backbones import backbone_named
     from retrain.model.build import add_head, build_backbone
-    from retrain.model.cut import cut_layers
+    from retrain.model.cut import cut_layer
     from retrain.model.weights import Weights
 
     row = backbone_named(backbone)
     network = build_backbone(row, row.size, Weights("none"))
     width = network.output_shape[-1]
     model = add_head(network, np.zeros((width, 2), np.float32), np.zeros(2, np.float32))
-    cuts = cut_layers(model, row)[1:3]  # the first is below most of the work, the last above it
+    cuts = [cut_layer(model, row, groups) for groups in (3, 2)]
     sizes = [f"{size} px" for size in SIZES if size < row.size]
     parts = [f"{part} {layer}" for layer in cuts for part in ("above", "below")]
     whole = ["model.fit", "today", "folded", "depthwise", "fixed filters", "towers"]

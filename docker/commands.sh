@@ -61,8 +61,8 @@ describe() {
             argument_roles="workspace"
             option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|--group-by=value|\
 --hold-out=value|--seed=value|--fine-tune=value|--epochs=value|\
---patience=value|--best-by=value|--groups=value|--lr=value|--batch=value|\
---precision=value|--balance=value|--augment=value|--minutes=value|"
+--groups=value|--lr=value|--batch=value|--precision=value|--balance=value|\
+--augment=value|--minutes=value|"
             network=yes
             ;;
         weights)

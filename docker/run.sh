@@ -56,7 +56,7 @@ run_in_container() {
     if has_gpu; then
         options+=(--env "RETRAIN_HOST_GPUS=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null || true)")
     fi
-    for name in TERM NO_COLOR CUDA_VISIBLE_DEVICES RETRAIN_GPUS TF_CPP_MIN_LOG_LEVEL; do
+    for name in TERM NO_COLOR CUDA_VISIBLE_DEVICES RETRAIN_GPUS TF_CPP_MIN_LOG_LEVEL TF_ENABLE_ONEDNN_OPTS; do
         if [ -n "${!name:-}" ]; then options+=(--env "$name=${!name}"); fi
     done
     make_folders

@@ -20,8 +20,7 @@ QUICKEST = (
     *("--fine-tune", "never", "--no-int8"),
 )
 LONG = (  # for trainings that must not end by themselves
-    *("--size", "128", "--fine-tune", "always", "--minutes", "0"),
-    *("--epochs", "50", "--patience", "50"),
+    *("--size", "128", "--fine-tune", "always", "--minutes", "0", "--epochs", "400"),
 )
 
 PATIENCE = 300.0  # seconds until a stage counts as never reached

@@ -72,7 +72,7 @@ def test_settings_are_the_options_of_the_command_line(tmp_path: Path) -> None:
     options = {max(o.opts, key=len) for o in train_command.params if o.param_type_name == "option"}
     names = {f"--{name.replace('_', '-')}" for name in shown} - {"--tf-files", "--progress"}
     assert names | {"--json"} == options
-    assert shown["epochs"].default == 8
+    assert shown["minutes"].default == 30
     with pytest.raises(TypeError, match="no setting 'epoch'"):
         retrain.train(tmp_path, epoch=3)
     with pytest.raises(UsageError, match="value of epochs is wrong: 0 is not in the range"):

@@ -9,7 +9,6 @@ Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 FineTune = Literal["auto", "always", "never"]
 Augment = Literal["none", "light", "standard", "strong"]
 Balance = Literal["auto", "always", "never"]
-BestBy = Literal["loss", "macro-f1"]
 GuessPrecision = Literal["auto", "float32", "int8"]
 ExplainMethod = Literal[  # the first is the default
     "gradcam", "gradcam++", "layercam", "scorecam", "saliency", "guided", "guided-gradcam"
@@ -106,30 +105,26 @@ class FineTuneConfig:
         pictures and its loss there is below `nothing_to_gain`, since no measurement could then tell
         an improvement from noise.
     nothing_to_gain: the validation loss of a faultless head below which "auto" leaves it out.
-    epochs: the highest number of epochs.
-    groups: the number of layer groups that are trained, counted from the end.
-    learning_rates: the peaks of the first free layer group and of the head, geometric in between.
+    epochs: how often each picture is shown, at most; None for what the plan finds right.
+    groups: the number of layer groups that are trained, counted from the end; None for as many as
+        there is time for.
+    learning_rates: the peaks of the first layer group and of the head, geometric in between.
     find_rate: whether a sweep chooses the head's peak, and the others in proportion, where that
         takes little of the time budget.
     weight_decay: the share of a weight that each step takes away, times the learning rate.
-    batch: the number of pictures in a training step.
-    patience: the number of epochs without a better validation score after which it stops. One cycle
-        often looks bad before its end, so by default none is cut short.
-    best_by: the validation score that chooses the best epoch.
+    batch: the number of pictures in a training step; None for 32, or 16 of few pictures.
     smoothing: the share of each target that is spread over all categories.
     clip_norm: the norm to which gradients are clipped, over all variables together.
     """
 
     when: FineTune = "auto"
     nothing_to_gain: float = 0.02
-    epochs: int = 8
-    groups: int = 5
+    epochs: int | None = None
+    groups: int | None = None
     learning_rates: tuple[float, float] = (1e-4, 1e-3)
     find_rate: bool = False
     weight_decay: float = 1e-2
-    batch: int = 32
-    patience: int = 8
-    best_by: BestBy = "loss"
+    batch: int | None = None
     smoothing: float = 0.1
     clip_norm: float = 1.0
 

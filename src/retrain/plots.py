@@ -59,37 +59,36 @@ def svg(figure: Figure, name: str) -> str:
 def draw_history(
     penalties: Sequence[float],
     head: Mapping[str, Sequence[float]],
-    epochs: Mapping[str, Sequence[float]],
+    steps: Sequence[int],
+    rounds: Mapping[str, Sequence[float]],
     rates: Sequence[float],
-    planned: int,
 ) -> Figure:
     """Return a figure of how the loss fell, and where the learning rate stood.
 
     Args:
         penalties: of the heads that were tried.
         head: losses of these heads, by the name of the line.
-        epochs: losses after each epoch of fine-tuning, by the name of the line; may be empty.
-        rates: learning rates, evenly over all epochs that were planned.
-        planned: epochs.
+        steps: how many steps of fine-tuning were taken by the end of each of its rounds.
+        rounds: losses after each round, by the name of the line; may be empty.
+        rates: the learning rate of each step.
     """
     with mpl.rc_context(_STYLE):
-        figure, both = _figure(8.0, 3.2, 2 if epochs else 1)
-        axes = both[0] if epochs else both
+        figure, both = _figure(8.0, 3.2, 2 if rounds else 1)
+        axes = both[0] if rounds else both
         for (name, values), colour in zip(head.items(), (LEARNED, HELD_OUT), strict=False):
             axes.plot(penalties, values, "o-", color=colour, label=name, markersize=3)
         axes.set(xscale="log", yscale="log", xlabel="penalty", ylabel="loss", title="Head")
         axes.invert_xaxis()
         axes.legend()
-        if epochs:
+        if rounds:
             axes = both[1]
-            for (name, values), colour in zip(epochs.items(), (LEARNED, HELD_OUT), strict=False):
-                numbers = range(1, len(values) + 1)
-                axes.plot(numbers, values, "o-", color=colour, label=name, markersize=3)
-            axes.set(xlabel="epoch", ylabel="loss", title="Fine-tuning")
+            for (name, values), colour in zip(rounds.items(), (LEARNED, HELD_OUT), strict=False):
+                axes.plot(steps, values, "o-", color=colour, label=name, markersize=3)
+            axes.set(xlabel="step", ylabel="loss", title="Fine-tuning")
             axes.set_ylim(bottom=0)
             second = axes.twinx()
-            places = [planned * (i + 1) / len(rates) for i in range(len(rates))]
-            second.plot(places, rates, color=RATE, linewidth=1, label="learning rate")
+            taken = range(1, len(rates) + 1)
+            second.plot(taken, rates, color=RATE, linewidth=1, label="learning rate")
             second.set_ylabel("learning rate")
             second.set_ylim(bottom=0)
             lines = axes.get_lines() + second.get_lines()

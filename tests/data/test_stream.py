@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pictures import write_jpegs
-from retrain.data.images import PixelRules, Pixels, read_bytes, read_pixels
+from retrain.data.images import PixelRules, read_bytes, read_pixels
 from retrain.data.stream import cores, ordered, pixel_batches
 from retrain.errors import DataError
 
@@ -132,18 +132,6 @@ def test_batches_are_full_but_the_last(
     expected = [read_pixels(read_bytes(path), RULES) for path in paths]
     for got, wanted in zip((p for one in batches for p in one), expected, strict=True):
         assert np.array_equal(got, wanted)
-
-
-def test_every_picture_gets_its_own_view(tmp_path: Path) -> None:
-    path = write_jpegs(tmp_path, "stripes", 1)[0]
-    plain = read_pixels(read_bytes(path), RULES)
-
-    def view(index: int, content: bytes) -> Pixels:
-        return np.roll(read_pixels(content, RULES), index, axis=1)
-
-    (batch,) = pixel_batches([path] * 3, RULES, 3, view)
-    for index, got in enumerate(batch):
-        assert np.array_equal(got, np.roll(plain, index, axis=1))
 
 
 @pytest.mark.parametrize("vanished", [True, False])

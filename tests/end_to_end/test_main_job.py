@@ -151,7 +151,7 @@ def test_a_large_backbone_goes_all_the_way_from_scratch_weights(
     tuning = ("--fine-tune", "always", "--epochs", "1", "--groups", "1")
     result = retrain("train", root, int8, *options, *tuning)
     assert result.returncode == 0, result.stderr
-    assert "epoch" in result.stderr
+    assert "Fine-tuning: the last layer group" in result.stderr
     assert manifest(root)["backbone"] == backbone
     assert manifest(root)["weights_sha256"] is None
     assert retrain("guess", root, next((root / "data" / "disc").iterdir())).returncode == 0

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import classifier, pixels
 
+from networks import classifier, pixels
 from retrain.model.backbones import backbone_named
-from retrain.model.cut import cut_layers, cut_points, split_at
+from retrain.model.cut import cut_layer, cut_points, split_at
 from retrain.model.folded import copy_weights, fold_batch_norm
 
 NETWORKS = [
@@ -26,7 +26,8 @@ def test_lower_then_upper_is_the_whole(name: str, size: int, fold: bool) -> None
     model, images = classifier(name, size), pixels(size, 2)
     model = fold_batch_norm(model) if fold else model
     whole = np.asarray(model(images))
-    layers = cut_layers(model, backbone_named(name))
+    found = [cut_layer(model, backbone_named(name), groups) for groups in range(1, 5)]
+    layers = [layer for layer in found if layer]
     assert layers
     for layer in layers:
         lower, upper = split_at(model, layer)
@@ -39,10 +40,13 @@ def test_lower_then_upper_is_the_whole(name: str, size: int, fold: bool) -> None
 
 def test_lite0_can_be_cut_behind_stages_4_and_5() -> None:
     model = classifier("efficientnet_lite0", 224)
-    layers = cut_layers(model, backbone_named("efficientnet_lite0"))
-    shapes = {layer: tuple(model.get_layer(layer).output.shape[1:]) for layer in layers}
-    assert shapes["stage4_block3_add"] == (14, 14, 80)
-    assert shapes["stage5_block3_add"] == (14, 14, 112)
+    for groups, name, shape in (
+        (3, "stage4_block3_add", (14, 14, 80)),
+        (2, "stage5_block3_add", (14, 14, 112)),
+    ):
+        assert cut_layer(model, backbone_named("efficientnet_lite0"), groups) == name
+        assert tuple(model.get_layer(name).output.shape[1:]) == shape
+    assert cut_layer(model, backbone_named("efficientnet_lite0"), 5) is None
 
 
 def test_nothing_skips_a_cut() -> None:

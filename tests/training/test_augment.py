@@ -18,6 +18,7 @@ from retrain.training.augment import (
     random_box,
     random_corners,
     random_view,
+    source_of_views,
     strength,
 )
 
@@ -37,7 +38,7 @@ PLAIN = read_pixels(CONTENT, RULES)
 
 
 def view(how: Strength, seed: int = 0, epoch: int = 1, sha: str = SHA) -> Pixels:
-    return random_view(CONTENT, RULES, how, seed, epoch, sha)
+    return random_view(scene(), RULES, how, seed, epoch, sha)
 
 
 def other_shas(count: int) -> list[str]:
@@ -66,6 +67,18 @@ def test_a_view_depends_on_seed_epoch_and_picture_alone(name: Augment) -> None:
 
 def test_no_augmentation_is_what_guesses_see() -> None:
     assert np.array_equal(view(STRENGTHS["none"]), PLAIN)
+
+
+def test_views_of_large_pictures_are_made_of_smaller_ones() -> None:
+    light = STRENGTHS["light"]
+    large = scene().resize((960, 640))
+    source = source_of_views(large, RULES, light)
+    assert source.size == (93, 62)
+    for small in (scene(), source):
+        assert source_of_views(small, RULES, light) is small
+    assert source_of_views(large, RULES, STRENGTHS["none"]) is large
+    of_large, of_small = (random_view(i, RULES, light, 0, 1, SHA) for i in (large, source))
+    assert np.abs(of_large.astype(int) - of_small).mean() < 3
 
 
 def test_pictures_are_mirrored_half_of_the_time_unless_that_is_off() -> None:
@@ -103,10 +116,9 @@ def test_what_lies_beyond_the_picture_is_its_reflection() -> None:
     framed = Image.new("RGB", (60, 60), (250, 250, 250))
     framed.paste((250, 0, 0), (4, 4, 30, 56))
     framed.paste((0, 0, 250), (30, 4, 56, 56))
-    content = encoded(framed, "PNG")
     shrunk = 0
     for sha in other_shas(20):
-        red, _, blue = random_view(content, RULES, Strength(zoom=0.5), 0, 1, sha)[24].T.astype(int)
+        red, _, blue = random_view(framed, RULES, Strength(zoom=0.5), 0, 1, sha)[24].T.astype(int)
         assert red[0] >= blue[0] - 20  # the right half would come if the picture was repeated
         assert blue[-1] >= red[-1] - 20
         outside_the_frame = red[0] > 200 and blue[0] < 50  # red, then white, then red again

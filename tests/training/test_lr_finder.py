@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from retrain.progress import Silent
-from retrain.training.lr_finder import HIGHEST, LOWEST, Sweep, rising_rate, sweep
-from retrain.training.optim import OneCycleAdamW, make_step
+from retrain.training.learner import Learner
+from retrain.training.lr_finder import HIGHEST, LOWEST, Sweep, sweep
+from retrain.training.optim import LayerwiseAdamW, make_step
 
 STEPS = 60
 PIXELS = np.stack([np.full((4, 4, 3), 20 + 200 * (i % 2), np.uint8) for i in range(8)])
@@ -24,10 +25,9 @@ def small_model() -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(2, name="high")(x))
 
 
-def optimizer_of(model: keras.Model) -> keras.optimizers.Optimizer:
-    optimizer = OneCycleAdamW({"low": 0.1, "high": 1.0}, 1, 0.0, learning_rate=rising_rate(STEPS))
-    optimizer.build(model.trainable_variables)
-    return optimizer
+def learner_of(model: keras.Model) -> Learner:
+    optimizer = LayerwiseAdamW({"low": 0.1, "high": 1.0}, 0.0)
+    return Learner(model, optimizer, make_step(model, optimizer), 1.0)
 
 
 def batches(spoilt_from: int = STEPS) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -36,10 +36,7 @@ def batches(spoilt_from: int = STEPS) -> Iterator[tuple[np.ndarray, np.ndarray]]
 
 
 def run(model: keras.Model, spoilt_from: int = STEPS) -> Sweep:
-    optimizer = optimizer_of(model)
-    return sweep(
-        model, optimizer, make_step(model, optimizer), batches(spoilt_from), Silent(), STEPS
-    )
+    return sweep(learner_of(model), batches(spoilt_from), Silent(), STEPS)
 
 
 def test_the_rate_rises_by_the_same_factor_from_end_to_end() -> None:
@@ -53,12 +50,11 @@ def test_the_rate_rises_by_the_same_factor_from_end_to_end() -> None:
 
 def test_model_and_optimiser_are_as_they_were_bit_for_bit() -> None:
     model = small_model()
-    optimizer = optimizer_of(model)
-    step = make_step(model, optimizer)
-    step(PIXELS, TARGETS)  # moments and a counter that are not zero
-    variables = [*model.variables, *optimizer.variables]
+    learner = learner_of(model)
+    learner.step(PIXELS, TARGETS)  # moments and a counter that are not zero
+    variables = [*model.variables, *learner.optimizer.variables]
     before = [np.asarray(v).copy() for v in variables]
-    found = sweep(model, optimizer, step, batches(), Silent(), STEPS)
+    found = sweep(learner, batches(), Silent(), STEPS)
     assert len(found.rates) > 10
     for old, variable in zip(before, variables, strict=True):
         assert np.array_equal(old, np.asarray(variable)), variable.path
@@ -72,9 +68,8 @@ def test_an_interruption_restores_too() -> None:
         yield from itertools.islice(batches(), 5)
         raise KeyboardInterrupt
 
-    optimizer = optimizer_of(model)
     with pytest.raises(KeyboardInterrupt):
-        sweep(model, optimizer, make_step(model, optimizer), interrupted(), Silent(), STEPS)
+        sweep(learner_of(model), interrupted(), Silent(), STEPS)
     for old, variable in zip(before, model.variables, strict=True):
         assert np.array_equal(old, np.asarray(variable))
 

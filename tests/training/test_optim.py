@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from retrain.training.optim import BETA_2, EPSILON, OneCycleAdamW
-from retrain.training.schedules import momentum, rate_share
+from retrain.training.optim import BETA_2, EPSILON, LayerwiseAdamW
+from retrain.training.schedules import MOMENTA, momentum, rate_share
 
 RATES = {"low": 1e-3, "high": 1e-1}
 STEPS, DECAY = 4, 0.5
@@ -23,7 +23,7 @@ def two_layers() -> keras.Model:
 
 def compiled(**options: object) -> keras.Model:
     model = two_layers()
-    optimizer = OneCycleAdamW(RATES, STEPS, DECAY)
+    optimizer = LayerwiseAdamW(RATES, DECAY)
     model.compile(optimizer, keras.losses.MeanSquaredError(), **options)
     return model
 
@@ -41,10 +41,11 @@ def trained(model: keras.Model, epochs: int = STEPS) -> list[np.ndarray]:
 def test_each_step_is_that_of_the_formula() -> None:
     rng = np.random.default_rng(1)
     kernel = keras.Variable(np.ones((2, 2), np.float32), name="kernel")
-    optimizer = OneCycleAdamW({"kernel": 1e-1}, STEPS, DECAY)
+    optimizer = LayerwiseAdamW({"kernel": 1e-1}, DECAY)
     optimizer.build([kernel])
     value, first, second = np.ones((2, 2)), np.zeros((2, 2)), np.zeros((2, 2))
     for step in range(STEPS):
+        optimizer.set_pace(rate_share(step, STEPS), momentum(step, STEPS))
         gradient = rng.normal(size=(2, 2)).astype(np.float32)
         optimizer.apply([tf.constant(gradient)])
         rate, beta = 1e-1 * rate_share(step, STEPS), momentum(step, STEPS)
@@ -58,25 +59,26 @@ def test_each_step_is_that_of_the_formula() -> None:
 
 def test_gradients_longer_than_the_limit_are_shortened_together() -> None:
     variables = [keras.Variable(np.zeros(2, np.float32), name=name) for name in ("a", "b")]
-    optimizer = OneCycleAdamW({"a": 1e-1, "b": 1e-1}, STEPS, 0.0, global_clipnorm=1.0)
+    optimizer = LayerwiseAdamW({"a": 1e-1, "b": 1e-1}, 0.0, global_clipnorm=1.0)
     optimizer.build(variables)
     optimizer.apply([tf.constant([300.0, 0.0]), tf.constant([0.0, 400.0])])
     first_moments = [m.numpy() for m in optimizer.variables if "momentum" in m.path]
-    expected = (1 - momentum(0, STEPS)) * np.array([[0.6, 0.0], [0.0, 0.8]])
+    expected = (1 - MOMENTA[0]) * np.array([[0.6, 0.0], [0.0, 0.8]])
     np.testing.assert_allclose(first_moments, expected, rtol=1e-5)
 
 
 def test_a_layer_without_a_rate_is_refused() -> None:
     with pytest.raises(KeyError, match="high"):
-        OneCycleAdamW({"low": 1e-3}, STEPS, DECAY).build(two_layers().trainable_variables)
+        LayerwiseAdamW({"low": 1e-3}, DECAY).build(two_layers().trainable_variables)
 
 
 def test_layers_move_and_decay_at_their_own_rates_and_biases_do_not_decay() -> None:
     model = two_layers()
-    optimizer = OneCycleAdamW(RATES, STEPS, DECAY)
+    optimizer = LayerwiseAdamW(RATES, DECAY)
     optimizer.build(model.trainable_variables)
     before = model.get_weights()
-    for _ in range(STEPS):
+    for step in range(STEPS):
+        optimizer.set_pace(rate_share(step, STEPS), 0.9)
         optimizer.apply([tf.zeros_like(v) for v in model.trainable_variables])
     shrunk = {}
     for variable, value in zip(model.trainable_variables, before, strict=True):
@@ -120,7 +122,7 @@ def test_saved_in_the_middle_and_loaded_it_goes_on_the_same(tmp_path: Path) -> N
     trained(half, 2)
     half.save(tmp_path / "half.keras")
     loaded = keras.models.load_model(tmp_path / "half.keras")
-    assert isinstance(loaded.optimizer, OneCycleAdamW)
+    assert isinstance(loaded.optimizer, LayerwiseAdamW)
     assert loaded.optimizer.get_config() == half.optimizer.get_config()
     for whole, parts in zip(expected, trained(loaded, 2), strict=True):
         np.testing.assert_array_equal(whole, parts)

@@ -1,21 +1,26 @@
 """What fine-tuning starts from, and which pictures judge it."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pictures import write_jpegs
 from retrain.config import TrainConfig
 from retrain.data.images import PixelRules
+from retrain.data.records import Picture
 from retrain.model.backbones import backbone_named
-from retrain.model.build import build_backbone
-from retrain.model.predict import Forward
+from retrain.model.build import build_backbone, layer_groups
+from retrain.model.predict import Forward, predict_logits
 from retrain.model.weights import Weights
 from retrain.progress import Silent
 from retrain.training.folds import assign_folds
 from retrain.training.head import Head, fit_head
 from retrain.training.labelled import Labelled
-from retrain.training.stages import Task, Tuning
+from retrain.training.task import Task
+from retrain.training.tuning import Tuning
 
 pytestmark = pytest.mark.slow  # trains
 
@@ -28,13 +33,18 @@ def network() -> keras.Model:
     return build_backbone(BACKBONE, 32, Weights("none"))
 
 
-def some_task(network: keras.Model, groups: list[str], validation: int = 0) -> Task:
-    """Return a task of two categories by turns, its features made up."""
+def some_task(
+    network: keras.Model, groups: list[str], validation: int = 0, folder: Path | None = None
+) -> Task:
+    """Return a task of two categories by turns, its features made up, without pictures or with."""
     rng, width = np.random.default_rng(0), network.output_shape[-1]
+    files = write_jpegs(folder, "disc", len(groups)) if folder else []
 
     def part(count: int) -> Labelled:
         features = rng.normal(0, 1, (count, width)).astype(np.float32)
-        return Labelled([None] * count, features, np.arange(count) % 2)  # type: ignore[list-item]
+        paths = files[:count] or [Path(f"{i}.jpg") for i in range(count)]
+        pictures = [Picture(p, p.name, "disc", f"{i:064x}", p.name) for i, p in enumerate(paths)]
+        return Labelled(pictures, features, np.arange(count) % 2)
 
     train, config = part(len(groups)), TrainConfig()
     return Task(
@@ -55,20 +65,52 @@ def tuning_of(task: Task, weights: NDArray[np.float64] | None = None) -> tuple[T
     return Tuning.of(task, head, weights), head
 
 
-def test_with_weights_it_starts_from_what_they_make_of_the_head(network: keras.Model) -> None:
+def test_with_weights_it_starts_from_what_they_make_of_the_head(
+    network: keras.Model, tmp_path: Path
+) -> None:
     weights = np.array([0.5, 4.0])
     tuning, _ = tuning_of(some_task(network, [str(i) for i in range(20)]), weights)
     pixels = np.full((1, 32, 32, 3), 90, np.uint8)
-    gained = Forward(tuning.copy())(pixels) - Forward(tuning.start)(pixels)
+    rig = tuning.rig(1, 0, 4, (1e-4, 1e-3), tmp_path, print)
+    gained = Forward(rig.learner.model)(pixels) - Forward(tuning.start)(pixels)
     # A category that weighs twice as much seems to come twice as often.
     np.testing.assert_allclose(gained, [np.log(weights)], rtol=1e-3)
 
 
-def test_it_starts_from_the_head_of_all_pictures(network: keras.Model) -> None:
-    tuning, head = tuning_of(some_task(network, [str(i) for i in range(20)]))
+def test_it_starts_from_the_head_that_has_not_seen_the_jury(network: keras.Model) -> None:
+    task = some_task(network, [str(i) for i in range(20)])
+    tuning, head = tuning_of(task)
+    fair = head.crossed.heads[int(task.folds.of_picture[task.jury()[0]])]
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
-    features = Forward(network)(pixels)
-    np.testing.assert_allclose(Forward(tuning.start)(pixels), head.logits(features), atol=1e-3)
+    expected = Forward(network)(pixels) @ fair.kernel + fair.bias
+    np.testing.assert_allclose(Forward(tuning.start)(pixels), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 5])
+def test_on_each_rung_only_the_last_groups_learn_and_the_whole_model_knows(
+    groups: int, tmp_path: Path
+) -> None:
+    keras.utils.set_random_seed(0)
+    network = build_backbone(BACKBONE, 32, Weights("none"))
+    task = some_task(network, [str(i) for i in range(20)], folder=tmp_path)
+    tuning, _ = tuning_of(task)
+    rig = tuning.rig(groups, 2 if groups < 5 else 0, 4, (1e-2, 1e-2), tmp_path, print)
+    before = {variable.path: variable.numpy() for variable in rig.whole.variables}
+    batches = rig.sampler.batches(0)
+    for _ in range(3):
+        rig.learner.step(*next(batches))
+    batches.close()
+    model = rig.trained()
+    names = {layer.name for group in layer_groups(model, BACKBONE)[-groups:] for layer in group}
+    moved = {v.path for v in model.variables if not np.array_equal(v.numpy(), before[v.path])}
+    assert moved
+    assert {path.split("/")[0] for path in moved} <= names
+    assert not any("gamma" in path or "moving" in path for path in moved)
+    # What the rounds show is what the whole model says.
+    paths = [picture.path for picture in tuning.judged_by.pictures]
+    whole = predict_logits(Forward(model), paths, task.rules)
+    spread = np.abs(whole).max()
+    np.testing.assert_allclose(rig.validation.predict(), whole, atol=2e-3 * spread)
 
 
 def test_one_fold_judges_and_nothing_that_belongs_to_it_is_learned_from(

@@ -210,19 +210,20 @@ tuning_options = _together(
     setting(
         "--groups",
         "fine_tune__groups",
-        "Number of layer groups to fine-tune, counted from the end.",
+        "Number of layer groups to fine-tune, counted from the end; if not given, as many as there "
+        "is time for.",
         click.IntRange(1, 5),
     ),
     setting(
         "--lr",
         "fine_tune__learning_rates",
-        "Highest learning rate; LOW:HIGH for the first layers that are tuned and for the head.",
+        "Highest learning rate; LOW:HIGH for the first layers of the network and for the head.",
         LearningRates(),
     ),
     setting(
         "--batch",
         "fine_tune__batch",
-        "Number of pictures in a training step.",
+        "Number of pictures in a training step; 32 if not given, or 16 of fewer than 300.",
         click.IntRange(min=1),
     ),
     setting("--precision", "precision", "Number format of fine-tuning; auto chooses by the GPU."),

@@ -37,13 +37,7 @@ if TYPE_CHECKING:
 @setting(
     "--epochs",
     "fine_tune__epochs",
-    "Highest number of epochs of fine-tuning.",
-    click.IntRange(min=1),
-)
-@setting(
-    "--patience",
-    "fine_tune__patience",
-    "Number of epochs without a better validation score after which fine-tuning stops.",
+    "How often fine-tuning shows each picture, at most; as the time allows if not given.",
     click.IntRange(min=1),
 )
 @setting(
@@ -51,7 +45,6 @@ if TYPE_CHECKING:
     "fine_tune__find_rate",
     "Let a short sweep choose the learning rate, if it is cheap.",
 )
-@setting("--best-by", "fine_tune__best_by", "Validation score that chooses the best epoch.")
 @tuning_options
 @augment_options
 @setting("--int8", "int8", "Also export a model for fast guesses, used if it agrees with float32.")

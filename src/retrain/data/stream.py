@@ -70,32 +70,34 @@ def ordered(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def pixel_batches(
-    paths: Sequence[Path],
-    rules: PixelRules,
-    batch: int,
-    view: Callable[[int, bytes], Pixels] | None = None,
-) -> Iterator[Pixels]:
+def read_unchanged(path: Path, look: Callable[[bytes], R]) -> R:
+    """Return what `look` makes of a file's content.
+
+    Raises:
+        DataError: a picture that was readable before no longer is.
+    """
+    try:
+        return look(read_bytes(path))
+    except BadPicture as error:
+        raise DataError(
+            f"A picture changed while it was in use: {path}: {error}. Start again."
+        ) from error
+
+
+def pixel_batches(paths: Sequence[Path], rules: PixelRules, batch: int) -> Iterator[Pixels]:
     """Yield the pictures as uint8 [<= batch, size, size, 3], in order.
 
     Args:
         paths: pictures that were checked before.
         rules: size and fit.
         batch: pictures in a batch; the last one may be smaller.
-        view: makes pixels of a picture's index and content, for augmentation.
 
     Raises:
         DataError: a picture that was readable before no longer is.
     """
 
-    def pixels(index: int) -> Pixels:
-        try:
-            content = read_bytes(paths[index])
-            return view(index, content) if view else read_pixels(content, rules)
-        except BadPicture as error:
-            raise DataError(
-                f"A picture changed while it was in use: {paths[index]}: {error}. Start again."
-            ) from error
+    def pixels(path: Path) -> Pixels:
+        return read_unchanged(path, lambda content: read_pixels(content, rules))
 
-    for some in batched(ordered(pixels, range(len(paths)), ahead=batch), batch):
+    for some in batched(ordered(pixels, paths, ahead=batch), batch):
         yield np.stack(some)

@@ -19,7 +19,7 @@ from retrain.run import Run
 from retrain.training.crossfit import CrossFitted
 from retrain.training.labelled import Labelled
 from retrain.training.recipe import Learned
-from retrain.training.stages import Task
+from retrain.training.task import Task
 
 INT8_PICTURES = 5000  # on which int8 is weighed, at most: enough to see 0.1 %
 # Of many thousands for validation; an export that is wrong shows on ten.

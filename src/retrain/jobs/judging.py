@@ -25,7 +25,7 @@ from retrain.training.head import Head
 from retrain.training.labelled import Labelled
 from retrain.training.learning_curve import LearningCurve, learning_curve
 from retrain.training.recipe import Learned
-from retrain.training.stages import Task
+from retrain.training.task import Task
 
 MOST_TO_STRESS = 5000  # pictures; the stress test and the curve fit dozens of heads
 Array = NDArray[np.float32]

@@ -11,8 +11,10 @@ from retrain.plots import draw_sweep
 from retrain.progress import Reporter, duration
 from retrain.training.balance import category_weights
 from retrain.training.head import fit_head
+from retrain.training.ladder import build, untimed_plan
 from retrain.training.lr_finder import Sweep
-from retrain.training.stages import Tuning
+from retrain.training.stages import sweep_cost
+from retrain.training.tuning import Tuning
 from retrain.workspace import Workspace
 
 
@@ -46,9 +48,10 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
     weights = category_weights(train.labels, len(task.categories), config.balance)
     head = fit_head(train, task.folds, task.groups, config.head, weights, report)
     tuning = Tuning.of(task, head, weights)
-    cost = tuning.sweep_cost(seconds_per_picture(extracted.forward, task.rules.size))
+    plan = untimed_plan(tuning)
+    cost = sweep_cost(seconds_per_picture(extracted.forward, task.rules.size), plan.batch)
     report.say(f"Sweep: trying learning rates, about {duration(cost)}.")
-    found = tuning.sweep(tuning.copy(), report)
+    found = tuning.sweep(build(tuning, plan, workspace.bottlenecks, report), report)
     with machine_errors(path.parent), atomic_writer(path) as part:
         draw_sweep(found.rates, found.losses, found.suggestions(), part)
     return Found(found, path)

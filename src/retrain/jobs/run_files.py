@@ -18,9 +18,7 @@ from retrain.training.head import Head
 from retrain.training.history import EpochRow
 from retrain.training.recipe import Learned
 from retrain.training.schedules import rate_share
-from retrain.training.stages import Task
-
-CURVE_POINTS = 200  # of the learning rate's curve
+from retrain.training.task import Task
 
 
 def write_results(run: Run, task: Task, learned: Learned, judgement: Judgement) -> None:
@@ -71,9 +69,13 @@ def _draw_history(run: Run, learned: Learned) -> None:
         return training | held_out if rows else {}
 
     penalties = [row.penalty for row in learned.history if row.penalty is not None]
-    epochs, peak = (learned.plan.epochs, learned.plan.learning_rates[1]) if learned.plan else (0, 0)
-    rates = [peak * rate_share(i, CURVE_POINTS) for i in range(CURVE_POINTS)]
-    figure = draw_history(penalties, lines("head"), lines("fine_tune"), rates, epochs)
+    steps = [row.step for row in learned.history if row.step is not None]
+    rates: list[float] = []
+    if learned.progress:
+        plan, peak = learned.progress.plan, learned.progress.plan.learning_rates[1]
+        taken = range(learned.progress.step)
+        rates = [peak * rate_share(step, plan.total_at(step)) for step in taken]
+    figure = draw_history(penalties, lines("head"), steps, lines("fine_tune"), rates)
     with atomic_writer(run.history_plot) as part:
         save_png(figure, part)
     write_text(run.history_svg, svg(figure, "history"))

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from retrain.config import TrainConfig
-from retrain.data.images import PixelRules, read_bytes, read_pixels
+from retrain.data.images import PixelRules, decode, read_bytes, read_pixels
 from retrain.files import atomic_writer, machine_errors, output_file
 from retrain.jobs.training_data import gather, split_up
 from retrain.model.backbones import input_size
 from retrain.model.weights import choose
 from retrain.plots import draw_sheet
 from retrain.progress import Reporter
-from retrain.training.augment import mixed, random_view, strength
+from retrain.training.augment import mixed, random_view, source_of_views, strength
 from retrain.workspace import Workspace
 
 PICTURES, EPOCHS = 6, 5  # rows of the sheet, and views in a row beside the picture as it is
@@ -61,10 +61,12 @@ def show_batch(root: Path, config: TrainConfig, output: Path | None, report: Rep
     columns = [[read_pixels(content, rules) for content in contents]]
     titles = [[picture.category for picture in chosen]]
     how = strength(config.augment)
+    decoded = (decode(content, 2 * rules.size) for content in contents)
+    sources = [source_of_views(image, rules, how) for image in decoded]
     for epoch in range(1, EPOCHS + 1):
         views = [
-            random_view(content, rules, how, config.seed, epoch, picture.sha256)
-            for content, picture in zip(contents, chosen, strict=True)
+            random_view(source, rules, how, config.seed, epoch, picture.sha256)
+            for source, picture in zip(sources, chosen, strict=True)
         ]
         title = f"epoch {epoch}"
         if rng.random() < how.mix:

@@ -26,7 +26,7 @@ from retrain.model.devices import gpus
 from retrain.model.predict import Forward
 from retrain.model.weights import Weights, choose, obtain
 from retrain.progress import Reporter, Silent
-from retrain.training.stages import Task
+from retrain.training.task import Task
 from retrain.workspace import Workspace
 
 

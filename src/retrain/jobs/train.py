@@ -32,13 +32,13 @@ from retrain.jobs.run_files import write_results
 from retrain.jobs.skipped import NAMED
 from retrain.jobs.start import Start, start
 from retrain.model.classifier import Classifier
-from retrain.model.devices import dtype_policy_name, gpus
+from retrain.model.devices import dtype_policy_name, gpus, has_onednn
 from retrain.progress import Reporter
 from retrain.run import Run
 from retrain.training.checkpoints import Checkpoints
 from retrain.training.logs import TensorBoard
 from retrain.training.recipe import Learned, learn
-from retrain.training.stages import Budget
+from retrain.training.task import Budget
 from retrain.version import VERSION
 from retrain.workspace import Workspace
 
@@ -101,9 +101,8 @@ def train(
             # The head, then fine-tuning.
             seconds = seconds_per_picture(extracted.forward, opening.rules.size)
             log = TensorBoard(run.logs, task.categories, task.judging_labels())
-            learned = learn(
-                task, Budget(seconds, _deadline(begun, config)), checkpoints, report, log=log
-            )
+            budget = Budget(seconds, _deadline(begun, config), workspace.bottlenecks)
+            learned = learn(task, budget, checkpoints, report, log=log)
             # What it is worth, on pictures that it had not learned from.
             judgement = judge(task, learned, report)
             # The exports, compared with what was trained; then all that is known goes on record.
@@ -166,16 +165,35 @@ def _manifest(
         cascade=exports.cascade,
         versions=_versions(),
         precision=learned.policy,
+        plan=_plan(learned),
         temperature=learned.calibration.temperature,
         command=command,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
+def _plan(learned: Learned) -> dict[str, Any] | None:
+    """Return what fine-tuning did, for the manifest; None where there was none."""
+    if learned.progress is None:
+        return None
+    progress, plan = learned.progress, learned.progress.plan
+    return {
+        "layer_groups": plan.groups,
+        "stored_views": plan.views,
+        "batch": plan.batch,
+        "steps_planned": plan.totals[0][1],
+        "steps": progress.step,
+        "visits": progress.step * plan.batch,
+        "seconds_planned": plan.seconds,
+        "seconds": progress.seconds,
+    }
+
+
 def _machine(config: TrainConfig) -> dict[str, str]:
     """Return what of this machine the weights depend on, by name."""
     return _versions() | {
         "device": "GPU" if gpus() else "CPU",
+        "oneDNN": "on" if has_onednn() else "off",
         "number format": dtype_policy_name(config.precision),
     }
 

@@ -31,22 +31,22 @@ def cut_points(model: keras.Model) -> list[str]:
     return points
 
 
-def cut_layers(model: keras.Model, backbone: Backbone) -> list[str]:
-    """Return the names of the layers to choose a cut from, from stem to head.
+def cut_layer(model: keras.Model, backbone: Backbone, groups: int) -> str | None:
+    """Return the layer behind which to cut below the last layer groups.
 
-    For each end of a layer group but the last, it is the last layer at or before it behind which
-    the model can be cut. Groups that are not apart offer one cut.
+    It is the last layer at or before the end of the group below behind which the model can be cut.
 
     Args:
         model: a classifier, as of `add_head`.
         backbone: the backbone's row of the table.
+        groups: the number of layer groups above the cut.
+
+    Returns:
+        Its name; None where there is none.
     """
     points = set(cut_points(model))
-    latest, chosen = "", []
-    for group in layer_groups(model, backbone)[:-1]:
-        latest = next((layer.name for layer in reversed(group) if layer.name in points), latest)
-        chosen.append(latest)
-    return list(dict.fromkeys(name for name in chosen if name))
+    below = [layer.name for group in layer_groups(model, backbone)[:-groups] for layer in group]
+    return next((name for name in reversed(below) if name in points), None)
 
 
 def split_at(model: keras.Model, name: str) -> tuple[keras.Model, keras.Model]:

@@ -12,7 +12,8 @@ here (AVX512; a forward pass takes 7, 5 and 2 in the first line; held to AVX2 it
 from typing import Any, Literal
 
 import tensorflow as tf
-from tensorflow.python.util import _pywrap_util_port  # no public name tells it
+
+from retrain.model.devices import has_onednn
 
 Padding = Literal["same", "valid"]
 
@@ -22,8 +23,7 @@ def is_cheaper() -> bool:
 
     It is where oneDNN runs the convolutions: on CPUs with VNNI, or if TF_ENABLE_ONEDNN_OPTS=1.
     """
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    return bool(_pywrap_util_port.IsMklEnabled()) and not on_gpu
+    return has_onednn() and not tf.config.list_physical_devices("GPU")
 
 
 def convolve(inputs: tf.Tensor, filters: tf.Tensor, stride: int, padding: Padding) -> tf.Tensor:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.util import _pywrap_util_port  # no public name tells of oneDNN
 
 from retrain.config import Precision
 
@@ -28,3 +29,8 @@ def dtype_policy_name(precision: Precision) -> str:
     ]
     fast = bool(found) and all(capability >= TENSOR_CORES for capability in capabilities)
     return "mixed_float16" if fast else "float32"
+
+
+def has_onednn() -> bool:
+    """Tell whether TensorFlow computes with oneDNN here."""
+    return bool(_pywrap_util_port.IsMklEnabled())

@@ -10,7 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from retrain.data.images import PixelRules, Pixels
+from retrain.data.images import PixelRules
 from retrain.data.stream import pixel_batches
 
 BATCH = 32
@@ -26,20 +26,33 @@ class Forward:
         """Compile a model.
 
         Args:
-            model: the model, from uint8 [n, size, size, 3] to float32 [n, width].
+            model: the model, from pixels uint8 [n, size, size, 3], or activations, to float
+                [n, ..., width].
             constant: whether its weights no longer change. TensorFlow can then fold BatchNorm into
                 convolutions, which takes two seconds more to compile and a third less per picture
                 on a CPU.
         """
         self.width: int = model.output_shape[-1]
-        signature = [tf.TensorSpec(model.input_shape, tf.uint8)]
-        run = tf.function(lambda pixels: model(pixels, training=False), signature)
+        signature, call = fed(model)
+        run = tf.function(lambda inputs: call(inputs, training=False), [signature])
         self._run = freeze_variables(run) if constant else run
 
-    def __call__(self, pixels: Pixels) -> NDArray[np.float32]:
-        """Return the model's output, float32 [n, width], for uint8 [n, size, size, 3]."""
-        answer = self._run(tf.constant(pixels))
+    def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the model's output, float32 [n, ..., width], for pixels or activations."""
+        answer = self._run(tf.constant(inputs))
         return np.asarray(answer[0] if isinstance(answer, list) else answer, np.float32)
+
+
+def fed(model: keras.Model) -> tuple[tf.TensorSpec, Callable[..., Any]]:
+    """Return what a model takes, uint8 pixels or float32 activations, and how to call it so."""
+    kind = model.inputs[0].dtype
+    if kind == "uint8":
+        return tf.TensorSpec(model.input_shape, tf.uint8), model
+
+    def call(inputs: tf.Tensor, training: bool) -> Any:
+        return model(tf.cast(inputs, kind), training=training)
+
+    return tf.TensorSpec(model.input_shape, tf.float32), call
 
 
 def freeze_variables(function: Any) -> Any:

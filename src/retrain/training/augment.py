@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from retrain.config import Augment, AugmentConfig
-from retrain.data.images import PixelRules, Pixels, decode, fit_pixels
+from retrain.data.images import PixelRules, Pixels, fit_pixels
 
 RATIOS = (3 / 4, 4 / 3)  # shape of a crop, relative to the picture's own (Szegedy et al. 2015)
 SHARE = 0.75  # share of the views that are turned, zoomed and warped; as many are lit differently
 ERASED_AREAS = (0.02, 0.2)  # smallest and largest share that is covered (Zhong et al. 2017)
+SOURCE = 288 / 224  # shorter side of what views are made of, relative to a view's
+SHRUNK = 1.25  # times that: pictures that are hardly larger stay as they are
 MIXUP_ALPHA = 0.4  # both parameters of MixUp's beta distribution (Zhang et al. 2017)
 
 
@@ -67,27 +69,43 @@ def strength(config: AugmentConfig) -> Strength:
     return Strength(**{kind: getattr(chosen if on else still, kind) for kind, on in kinds.items()})
 
 
+def source_of_views(image: Image.Image, rules: PixelRules, how: Strength) -> Image.Image:
+    """Return a picture as views are made of it: a large one is shrunk first.
+
+    Its shorter side keeps 1.3 times the size of a view, as it usually does where views are cropped
+    (Touvron et al. 2019, https://arxiv.org/abs/1906.06423, train at 288 pixels and less for 224).
+    Where no view is cropped, the picture stays as it is, and views are what guesses see.
+
+    Args:
+        image: upright RGB, as it was decoded.
+        rules: the size of the views.
+        how: how far they vary.
+    """
+    shorter = round(SOURCE * rules.size)
+    if how.crop_area == 1.0 or min(image.size) <= SHRUNK * shorter:
+        return image
+    scale = shorter / min(image.size)
+    size = round(image.width * scale), round(image.height * scale)
+    return image.resize(size, Image.Resampling.BILINEAR)
+
+
 def random_view(
-    content: bytes, rules: PixelRules, how: Strength, seed: int, epoch: int, sha256: str
+    image: Image.Image, rules: PixelRules, how: Strength, seed: int, epoch: int, sha256: str
 ) -> Pixels:
-    """Return a random view of a picture file, uint8 [size, size, 3].
+    """Return a random view of a picture, uint8 [size, size, 3].
 
     The random numbers follow from (seed, epoch, picture) alone, so that an interrupted training
     sees what an uninterrupted one would have seen.
 
     Args:
-        content: the whole file.
+        image: of `source_of_views`.
         rules: size and fit of the view.
         how: how far the view may vary.
         seed: the seed of the training.
         epoch: the number of the epoch, from 1.
         sha256: the digest of the content, in hexadecimal.
-
-    Raises:
-        BadPicture: the content is no picture that can be decoded to its end.
     """
     rng = np.random.default_rng((seed, epoch, int(sha256[:16], 16)))
-    image = decode(content, 2 * rules.size)
     pixels = fit_pixels(image, rules, random_box(rng, how.crop_area))
     if rng.random() < how.flip:
         pixels = pixels[:, ::-1]

@@ -1,4 +1,4 @@
-"""What an interrupted fine-tuning goes on from; written after each epoch, each file atomically."""
+"""What an interrupted fine-tuning goes on from; written after each round, atomically."""
 
 import json
 import os
@@ -15,67 +15,53 @@ import numpy as np
 from retrain.errors import MachineError
 from retrain.files import atomic_writer
 from retrain.training.history import EpochRow
+from retrain.training.learner import Learner
+from retrain.training.plan import Plan
 
-UNREADABLE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What was settled before the first epoch; a training that goes on keeps to it.
-
-    epochs: the highest number of epochs.
-    learning_rates: the peaks of the first free layer group and of the head.
-    """
-
-    epochs: int
-    learning_rates: tuple[float, float]
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
 class Progress:
     """Where a fine-tuning stands.
 
-    plan: what was settled before the first epoch.
-    history: one row for each finished epoch.
-    best_epoch: the number of the best epoch; 0 before the first one is finished.
-    best_score: the score of that epoch; less is better.
-    stopped: why no further epoch may begin; None if one may.
+    plan: what was settled before the first step, and how the clock has shortened it.
+    step: the number of steps that were taken.
+    history: one row for each finished round.
+    seconds: how long all that took.
+    stopped: why no further step may be taken; None if one may.
     """
 
     plan: Plan
-    history: tuple[EpochRow, ...]
-    best_epoch: int
-    best_score: float
+    step: int = 0
+    history: tuple[EpochRow, ...] = ()
+    seconds: float = 0.0
     stopped: str | None = None
 
     @property
-    def epoch(self) -> int:
-        """The number of the last finished epoch; 0 before the first."""
-        return len(self.history)
+    def finished(self) -> bool:
+        """Whether the cycle came to its end."""
+        return not self.stopped and self.step >= self.plan.steps
 
 
 class Checkpoints:
     """The checkpoints of one run.
 
-    `state.npz` holds the model, the optimiser (whose step is the position in the schedule) and the
-    state of Keras' random layers after the last epoch. `best.npz` holds the best epoch's model.
-    Shuffling and views need no state, since they follow from (seed, epoch, picture).
+    `state.npz` holds the model, the optimiser and the state of Keras' random layers after the last
+    round. Order and views need no state, since they follow from the number of the step.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.state, self.best = folder / "state.npz", folder / "best.npz"
+        self.state = folder / "state.npz"
 
-    def save(
-        self, progress: Progress, model: keras.Model, optimizer: keras.optimizers.Optimizer
-    ) -> None:
-        """Write the state after an epoch, and also the model if this epoch is the best."""
-        weights = _values("model", model.variables)
-        if progress.best_epoch == progress.epoch > 0 and not progress.stopped:
-            _write(self.best, weights)
+    def save(self, progress: Progress, learner: Learner) -> None:
+        """Write the state after some steps."""
+        weights = _values("model", learner.model.variables)
+        moments = _values("optimizer", learner.optimizer.variables)
         told = {"progress": np.array(json.dumps(asdict(progress)))}
-        _write(self.state, weights | _values("optimizer", optimizer.variables) | told)
+        _write(self.state, weights | moments | told)
 
-    def load(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Progress | None:
+    def load(self, learner: Learner) -> Progress | None:
         """Put model and optimiser back to where they were; return None without a checkpoint.
 
         Raises:
@@ -83,7 +69,8 @@ class Checkpoints:
         """
         progress = self.progress()
         if progress is not None:
-            _assign(self.state, {"model": model.variables, "optimizer": optimizer.variables})
+            variables = {"model": learner.model.variables, "optimizer": learner.optimizer.variables}
+            _assign(self.state, variables)
         return progress
 
     def progress(self) -> Progress | None:
@@ -91,24 +78,15 @@ class Checkpoints:
         try:
             with np.load(self.state) as values:
                 told = json.loads(str(values["progress"]))
+            history = tuple(EpochRow(**row) for row in told["history"])
+            return Progress(**{**told, "plan": Plan.read(told["plan"]), "history": history})
         except UNREADABLE:
             return None
-        plan = Plan(told["plan"]["epochs"], tuple(told["plan"]["learning_rates"]))
-        history = tuple(EpochRow(**row) for row in told["history"])
-        return Progress(plan, history, told["best_epoch"], told["best_score"], told["stopped"])
 
     def learned(self) -> int:
-        """Return how many epochs were finished."""
+        """Return how many steps were taken."""
         progress = self.progress()
-        return progress.epoch if progress else 0
-
-    def load_best(self, model: keras.Model) -> None:
-        """Give a model the weights of the best epoch.
-
-        Raises:
-            MachineError: the checkpoint is damaged.
-        """
-        _assign(self.best, {"model": model.variables})
+        return progress.step if progress else 0
 
 
 def _values(kind: str, variables: list[keras.Variable]) -> dict[str, Any]:

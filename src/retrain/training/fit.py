@@ -1,93 +1,64 @@
-"""The epoch loop: train, validate, show a row, keep the best, stop in time, go on after a stop."""
+"""The loop of fine-tuning: one cycle of steps, which ends in time; goes on after a stop."""
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.data.images import Pixels
 from retrain.metrics import error_rate, macro_f1, softmax
-from retrain.progress import Advance, Reporter
+from retrain.progress import Advance, Reporter, counted
 from retrain.training.calibration import calibrated_loss
-from retrain.training.checkpoints import Checkpoints, Plan, Progress
+from retrain.training.checkpoints import Checkpoints, Progress
 from retrain.training.history import EpochRow
-from retrain.training.optim import Step
-from retrain.training.pipeline import Sampler
+from retrain.training.learner import Learner
+from retrain.training.pipeline import Batches, Sampler
+from retrain.training.plan import ROUNDS, Plan, in_time
+from retrain.training.schedules import momentum, rate_share
 
-COLUMNS = ("epoch", "train loss", "valid loss", "error rate", "macro-F1", "learning rate", "time")
-
-
-@dataclass(frozen=True)
-class Learner:
-    """What learns.
-
-    model: the model, from uint8 pixels to logits.
-    optimizer: the optimiser of the model's trainable variables.
-    step: one training step of this optimiser on this model; it returns the loss.
-    """
-
-    model: keras.Model
-    optimizer: keras.optimizers.Optimizer
-    step: Step
+COLUMNS = ("round", "steps", "train loss", "valid loss", "error rate", "macro-F1", "rate", "time")
+READINGS = 50  # of the clock, in a cycle
+RECENT = 5  # readings that tell how fast the machine is now
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What an epoch is judged by.
+    """What a round is shown by; nothing is chosen by it.
 
-    predict: returns the current logits, float32 [n, k], on validation pictures.
+    predict: returns the current logits, float32 [n, k], on pictures that are not learned from.
     labels: int [n], the true categories of these pictures.
-    score: turns an epoch's row into the number that chooses the best epoch; less is better.
     """
 
     predict: Callable[[], NDArray[np.float32]]
     labels: NDArray[np.integer]
-    score: Callable[[EpochRow], float]
 
 
 @dataclass(frozen=True)
 class Course:
-    """How long a fit may go on.
+    """How a fit is to go.
 
-    plan: its epochs and learning rates.
-    patience: the number of epochs without a better score after which it stops.
-    deadline: a time on `time.monotonic()` that no further epoch may overrun; `math.inf` for none.
+    plan: its steps and learning rates; an interrupted fit keeps to its own.
+    deadline: when the cycle must end, by `now`; `math.inf` for no limit.
+    now: a clock, in seconds.
     """
 
     plan: Plan
-    patience: int
     deadline: float = math.inf
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The outcome of a fit.
-
-    best: the row of the best epoch; None if no epoch came to its end.
-    plan: the plan that it followed.
-    history: one row for each epoch.
-    stopped: why it ended before its plan did; None if it did not.
-    """
-
-    best: EpochRow | None
-    plan: Plan
-    history: tuple[EpochRow, ...]
-    stopped: str | None
+    now: Callable[[], float] = time.monotonic
 
 
 class Log(Protocol):
     """Hears how a fit goes, for TensorBoard; `training/logs.py` has the real one."""
 
-    def batch(self, step: int, loss: float, learning_rate: float, pixels: Pixels) -> None:
+    def batch(self, step: int, loss: float, learning_rate: float, inputs: NDArray[Any]) -> None:
         """Hear of a training step."""
 
     def epoch(self, row: EpochRow, scores: NDArray[np.float32] | None = None) -> None:
-        """Hear of an epoch and its probabilities [n, k] on validation data."""
+        """Hear of a round and its probabilities [n, k] on validation data."""
 
 
 def fit(
@@ -99,79 +70,139 @@ def fit(
     report: Reporter,
     *,
     log: Log,
-) -> Fitted:
-    """Train a model and leave it with the weights of its best epoch.
+) -> Progress:
+    """Train a model for one cycle, and leave it with the weights of its last step.
 
     Where `checkpoints` hold the state of an interrupted fit, it goes on from there.
 
     Args:
         learner: the model and its step.
         sampler: gives the training batches.
-        validation: judges each epoch.
-        course: how long the fit may go on.
+        validation: judges each round, for people to see.
+        course: how long the cycle is, and when it must end.
         checkpoints: where the state is kept.
         report: shows bars and rows.
-        log: hears of each step and epoch.
+        log: hears of each step and round.
+
+    Returns:
+        Where it ended; its model counts only if the cycle was finished.
     """
-    model, optimizer = learner.model, learner.optimizer
-    progress = checkpoints.load(model, optimizer)
+    progress = checkpoints.load(learner)
     if progress is None:
-        progress = Progress(course.plan, (), 0, math.inf)
-        checkpoints.save(progress, model, optimizer)
+        progress = Progress(course.plan)
+        checkpoints.save(progress, learner)
     row_out = report.table(COLUMNS)
     for row in progress.history:
         row_out(_cells(row))
-    while progress.epoch < course.plan.epochs and not progress.stopped:
-        if reason := _reason_to_stop(progress, course):
-            progress = replace(progress, stopped=reason)
-            break
-        epoch, begun = progress.epoch + 1, time.monotonic()
-        title = f"epoch {epoch}/{course.plan.epochs}"
-        with report.bar(title, sampler.steps) as advance:
-            trained = _train_epoch(learner, sampler, epoch, log, advance)
-        logits = validation.predict() if trained else None
-        # Only validation shows whether the last step spoilt the model.
-        if trained is None or logits is None or not np.isfinite(logits).all():
-            reason = f"the loss was no longer a number in epoch {epoch}; try lower learning rates"
-            progress = replace(progress, stopped=reason)
-            break
-        row = _row(epoch, trained, logits, validation.labels, time.monotonic() - begun)
-        row_out(_cells(row))
-        log.epoch(row, softmax(logits))
-        progress = _with_row(progress, row, validation.score(row))
-        checkpoints.save(progress, model, optimizer)
+    clock = _Clock(course)
+    batches = sampler.batches(progress.step)
+    try:
+        while progress.step < progress.plan.steps and not progress.stopped:
+            begun, end = course.now(), _round_end(progress.step, progress.plan.steps)
+            title = f"step {end} of {progress.plan.steps}"
+            with report.bar(title, end - progress.step) as advance:
+                progress, trained = _train_round(
+                    learner, batches, progress, clock, report, log=log, advance=advance
+                )
+            logits = validation.predict() if trained else None
+            # Only other pictures show whether the last step spoilt the model.
+            if trained is None or logits is None or not np.isfinite(logits).all():
+                reason = f"the loss was no longer a number in step {progress.step}"
+                progress = replace(progress, stopped=f"{reason}; try lower learning rates")
+                break
+            seconds = course.now() - begun
+            row = _row(progress, trained, logits, validation.labels, seconds)
+            row_out(_cells(row))
+            log.epoch(row, softmax(logits))
+            progress = replace(
+                progress,
+                history=(*progress.history, row),
+                seconds=progress.seconds + seconds,
+            )
+            checkpoints.save(progress, learner)
+    finally:
+        batches.close()
     if progress.stopped:  # a training that goes on must not go further
-        checkpoints.save(progress, model, optimizer)
-    best = None
-    if progress.best_epoch:
-        checkpoints.load_best(model)
-        best = progress.history[progress.best_epoch - 1]
-    return Fitted(best, course.plan, progress.history, progress.stopped)
+        checkpoints.save(progress, learner)
+    return progress
 
 
-def _train_epoch(
-    learner: Learner, sampler: Sampler, epoch: int, log: Log, advance: Advance
-) -> tuple[float, float] | None:
-    """Take all steps of an epoch.
+class _Clock:
+    """Tells whether the cycle still ends in time; knows how fast the machine was lately."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._readings: deque[tuple[int, float]] = deque(maxlen=RECENT + 1)
+
+    def begin(self, step: int) -> None:
+        """Start to watch: what came before, such as the end of a round, was no step."""
+        self._readings.clear()
+        self._readings.append((step, self._course.now()))
+
+    def steps(self, step: int, plan: Plan) -> int:
+        """Return the number of steps with which the cycle ends in time; at most the plan's."""
+        total, pace, now = plan.steps, plan.pace, self._course.now()
+        if pace is None or math.isinf(self._course.deadline):
+            return total
+        if step % max(1, total // READINGS):
+            return total
+        self._readings.append((step, now))
+        first, then = self._readings[0]
+        expected = pace.seconds(first, step)
+        slowdown = (now - then) / expected if expected > 0 else 1.0
+        return in_time(pace, step, total, max(slowdown, 1e-3), self._course.deadline - now)
+
+
+def _round_end(step: int, steps: int) -> int:
+    """Return the number of steps after which the round that begins at `step` is over.
+
+    >>> _round_end(0, 100), _round_end(13, 100), _round_end(99, 100)
+    (13, 25, 100)
+    """
+    return math.ceil((step * ROUNDS // steps + 1) * steps / ROUNDS)
+
+
+def _train_round(
+    learner: Learner,
+    batches: Batches,
+    progress: Progress,
+    clock: _Clock,
+    report: Reporter,
+    *,
+    log: Log,
+    advance: Advance,
+) -> tuple[Progress, tuple[float, float] | None]:
+    """Take the steps of a round.
 
     Returns:
-        The mean loss a picture and the highest learning rate; None if a loss was no number.
+        How far it came; the mean loss and the highest learning rate, or None if a loss was no
+        number.
     """
-    losses, rates, counts = [], [], []
-    for pixels, targets in sampler.batches(epoch):
-        rates.append(float(learner.optimizer.learning_rate))
-        losses.append(float(learner.step(pixels, targets)))
-        counts.append(len(targets))
+    losses, rates, plan, step = [], [], progress.plan, progress.step
+    clock.begin(step)
+    while step < _round_end(progress.step, plan.steps):
+        inputs, targets = next(batches)
+        share = rate_share(step, plan.steps)
+        learner.set_pace(share, momentum(step, plan.steps))
+        losses.append(float(learner.step(inputs, targets)))
+        rates.append(share * learner.peak)
+        step += 1
         if not math.isfinite(losses[-1]):
-            return None
-        step = (epoch - 1) * sampler.steps + len(losses)
-        log.batch(step, losses[-1], rates[-1], pixels)
+            return replace(progress, plan=plan, step=step), None
+        log.batch(step, losses[-1], rates[-1], inputs)
         advance(1)
-    return float(np.average(losses, weights=counts)), max(rates)
+        steps = clock.steps(step, plan)
+        if steps < plan.steps:
+            report.say(
+                f"The machine is slower than it was: the cycle ends after "
+                f"{counted(steps, 'step')}, not {plan.steps}, to end in time."
+            )
+            plan = plan.shortened(step, steps)
+    return replace(progress, plan=plan, step=step), (float(np.mean(losses)), max(rates))
 
 
 def _row(
-    epoch: int,
+    progress: Progress,
     trained: tuple[float, float],
     logits: NDArray[np.float32],
     labels: NDArray[np.integer],
@@ -180,7 +211,8 @@ def _row(
     scores = softmax(logits)
     return EpochRow(
         stage="fine_tune",
-        epoch=epoch,
+        epoch=len(progress.history) + 1,
+        step=progress.step,
         penalty=None,
         train_loss=trained[0],
         valid_loss=calibrated_loss(logits, labels),
@@ -191,26 +223,10 @@ def _row(
     )
 
 
-def _with_row(progress: Progress, row: EpochRow, score: float) -> Progress:
-    progress = replace(progress, history=(*progress.history, row))
-    if score < progress.best_score:
-        progress = replace(progress, best_epoch=row.epoch, best_score=score)
-    return progress
-
-
-def _reason_to_stop(progress: Progress, course: Course) -> str | None:
-    """Return why no further epoch should begin, if so."""
-    if progress.epoch - progress.best_epoch >= course.patience:
-        return f"no better validation score since epoch {progress.best_epoch}"
-    usual = min((row.seconds for row in progress.history), default=-math.inf)  # one compiles
-    if time.monotonic() + usual > course.deadline:
-        return f"the time budget ends after epoch {progress.epoch} of {course.plan.epochs}"
-    return None
-
-
 def _cells(row: EpochRow) -> list[str]:
     return [
         str(row.epoch),
+        str(row.step),
         f"{row.train_loss:.4f}",
         f"{row.valid_loss:.4f}",
         f"{row.error_rate:.4f}",

@@ -103,6 +103,7 @@ def _row(number: int, trial: Trial) -> EpochRow:
     return EpochRow(
         stage="head",
         epoch=number,
+        step=None,
         penalty=trial.penalty,
         train_loss=trial.train_loss,
         valid_loss=trial.judged_loss,

@@ -40,16 +40,19 @@ class TensorBoard:
             self._writers[stage] = tf.summary.create_file_writer(str(self._folder / stage))
         return self._writers[stage]
 
-    def batch(self, step: int, loss: float, learning_rate: float, pixels: Pixels) -> None:
-        """Log a training step of fine-tuning (from 1), and the pictures of the first one."""
+    def batch(self, step: int, loss: float, learning_rate: float, inputs: NDArray[Any]) -> None:
+        """Log a training step of fine-tuning (from 1), and the pictures of the first one.
+
+        Inputs that are no pixels, since they come from frozen layers, are not shown.
+        """
         with self._writer("fine_tune").as_default(step):
             tf.summary.scalar("batch/loss", loss)
             tf.summary.scalar("batch/learning_rate", learning_rate)
-            if step == 1:
-                tf.summary.image("batch", pixels, max_outputs=SAMPLE)
+            if step == 1 and inputs.dtype == np.uint8:
+                tf.summary.image("batch", inputs, max_outputs=SAMPLE)
 
     def epoch(self, row: EpochRow, scores: NDArray[np.float32] | None = None) -> None:
-        """Log an epoch (for the head: a penalty) and its scores [n, k] on validation pictures."""
+        """Log a round (for the head: a penalty) and its scores [n, k] on validation pictures."""
         with self._writer(row.stage).as_default(row.epoch):
             for name, value in asdict(row).items():
                 if isinstance(value, float) and np.isfinite(value):

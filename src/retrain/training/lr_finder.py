@@ -7,13 +7,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.data.images import Pixels
 from retrain.progress import Reporter
-from retrain.training.optim import Step
+from retrain.training.learner import Learner
+from retrain.training.schedules import MOMENTA
 
 LOWEST, HIGHEST, STEPS = 1e-6, 1.0, 100
 DIVERGED = 4.0  # times the lowest smoothed loss; above that the sweep ends
@@ -48,50 +47,40 @@ class Sweep:
         }
 
 
-def rising_rate(steps: int = STEPS) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Return the schedule of a sweep: from LOWEST to HIGHEST, by the same factor each step."""
-    factor = (HIGHEST / LOWEST) ** (1 / (steps - 1))
-    return keras.optimizers.schedules.ExponentialDecay(LOWEST, 1, factor)
+def rising_rate(step: int, steps: int = STEPS) -> float:
+    """Return the rate of a sweep at a step, from LOWEST to HIGHEST by the same factor each time."""
+    return LOWEST * float((HIGHEST / LOWEST) ** (step / (steps - 1)))
 
 
 def sweep(
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    step: Step,
-    batches: Iterator[tuple[Pixels, NDArray[np.float32]]],
+    learner: Learner,
+    batches: Iterator[tuple[NDArray[np.generic], NDArray[np.float32]]],
     report: Reporter,
     steps: int = STEPS,
 ) -> Sweep:
     """Train at rising rates until the loss diverges; leave model and optimiser as they were.
 
     Args:
-        model: the model, from uint8 pixels to logits.
-        optimizer: a built optimiser that has `rising_rate(steps)` as its learning rate.
-        step: one training step of this optimiser on this model.
+        learner: what trains.
         batches: at least `steps` batches.
         report: shows the progress.
         steps: the highest number of steps.
     """
-    variables = [*model.variables, *optimizer.variables]
-    before = [keras.ops.convert_to_numpy(variable) for variable in variables]
     rates: list[float] = []
     losses: list[float] = []
     running = 0.0
-    try:
-        with report.bar("learning rates", steps) as advance:
-            for _, (pixels, targets) in zip(range(steps), batches, strict=False):
-                rate = float(optimizer.learning_rate)
-                loss = float(step(pixels, targets))
-                running = SMOOTHING * running + (1 - SMOOTHING) * loss
-                smooth = running / (1 - SMOOTHING ** (len(losses) + 1))
-                if not math.isfinite(smooth) or smooth > DIVERGED * min(losses, default=smooth):
-                    break
-                rates.append(rate)
-                losses.append(smooth)
-                advance(1)
-    finally:
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(value)
+    with learner.unchanged(), report.bar("learning rates", steps) as advance:
+        for number, (inputs, targets) in zip(range(steps), batches, strict=False):
+            rate = rising_rate(number, steps)
+            learner.set_pace(rate / learner.peak, MOMENTA[0])
+            loss = float(learner.step(inputs, targets))
+            running = SMOOTHING * running + (1 - SMOOTHING) * loss
+            smooth = running / (1 - SMOOTHING ** (len(losses) + 1))
+            if not math.isfinite(smooth) or smooth > DIVERGED * min(losses, default=smooth):
+                break
+            rates.append(rate)
+            losses.append(smooth)
+            advance(1)
     return Sweep(tuple(rates), tuple(losses))
 
 

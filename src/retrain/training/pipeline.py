@@ -1,46 +1,53 @@
-"""The sampler of fine-tuning: which pictures a step is shown, in which order, as which views."""
+"""The sampler of fine-tuning: which pictures a step is shown, in which order, as which views.
 
-import math
-from collections.abc import Iterator, Sequence
+A *visit* is a picture shown once. Visits form one endless row, cut into batches of equal size, so
+that no step ever learns from a rest of one picture. A *pass* is as many visits as there are
+pictures, each once.
+"""
+
+import itertools
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from retrain.config import AugmentConfig
-from retrain.data.images import PixelRules, Pixels
+from retrain.data.images import PixelRules, Pixels, decode
 from retrain.data.records import Picture
-from retrain.data.stream import pixel_batches
-from retrain.training.augment import mixed, random_view, strength
+from retrain.data.stream import ordered, read_unchanged
+from retrain.training.augment import Strength, mixed, random_view, source_of_views, strength
+from retrain.training.store import Store
 
-Batches = Iterator[tuple[Pixels, NDArray[np.float32]]]
+Batches = Generator[tuple[NDArray[Any], NDArray[np.float32]], None, None]
+MIXING = 1 << 40  # sets the random numbers of blending apart from those of the order
 
 
 class Sampler(Protocol):
     """Gives a fit its training batches; several machines would each have one of their own."""
 
-    @property
-    def steps(self) -> int:
-        """The number of batches in an epoch."""
+    def batches(self, start: int) -> Batches:
+        """Yield the batches from a step (from 0) on, without end: inputs [b, ...], targets [b, k].
 
-    def batches(self, epoch: int) -> Batches:
-        """Yield the batches of an epoch (from 1), as (uint8 [b, size, size, 3], float32 [b, k])."""
+        What a step gets depends on its number alone, never on where the iteration began.
+        """
 
 
-@dataclass(frozen=True)
-class RandomViews:
-    """A Sampler that shows each picture once an epoch, in random order, as a random view.
+@dataclass(frozen=True, eq=False)  # told apart by identity, for the cache of orders
+class Visits:
+    """Who is shown when, and how; follows from (seed, number of the visit) alone.
 
-    Order and views depend on (seed, epoch, picture) alone, never on what was drawn before.
-
-    pictures: the n pictures of an epoch.
+    pictures: n pictures.
     labels: int [n], the index of each picture's category.
     categories: k, the number of categories.
     rules: how pictures become pixels.
-    batch: the number of pictures in a batch; the last batch may be smaller.
+    batch: the number of pictures in a batch.
     augment: how much the views vary.
     seed: the seed of the training.
+    sources: keeps large pictures as views are made of them, so that each is decoded once.
     """
 
     pictures: Sequence[Picture]
@@ -50,28 +57,86 @@ class RandomViews:
     batch: int
     augment: AugmentConfig
     seed: int
+    sources: Store
+
+    def who(self, visit: int) -> tuple[int, int]:
+        """Return the index of a visit's picture, and the number of its pass, both from 0."""
+        number, place = divmod(visit, len(self.pictures))
+        return int(self._order(number)[place]), number
+
+    @lru_cache(maxsize=4)  # noqa: B019  (lives as long as the training)
+    def _order(self, number: int) -> NDArray[np.intp]:
+        return spread_order(self.labels, np.random.default_rng((self.seed, number + 1)))
+
+    def view(self, index: int, number: int) -> Pixels:
+        """Return the random view of a picture that belongs to a pass, uint8 [size, size, 3].
+
+        Raises:
+            DataError: the picture was readable before and no longer is.
+        """
+        sha256 = self.pictures[index].sha256
+        image = self._source(index)
+        return random_view(image, self.rules, self.strength, self.seed, number + 1, sha256)
+
+    def _source(self, index: int) -> Image.Image:
+        """Return what views of a picture are made of."""
+        if index in self.sources:
+            return Image.fromarray(self.sources.read(index))
+        path, size = self.pictures[index].path, self.rules.size
+        decoded = read_unchanged(path, lambda content: decode(content, 2 * size))
+        source = source_of_views(decoded, self.rules, self.strength)
+        if source is not decoded:  # which took its time
+            self.sources.keep(index, np.asarray(source))
+        return source
+
+    def targets(self, indices: Sequence[int]) -> NDArray[np.float32]:
+        """Return what is wanted for pictures, float32 [b, k]."""
+        wanted = np.zeros((len(indices), self.categories), np.float32)
+        wanted[np.arange(len(indices)), self.labels[list(indices)]] = 1
+        return wanted
 
     @property
-    def steps(self) -> int:
-        """The number of batches in an epoch."""
-        return math.ceil(len(self.pictures) / self.batch)
+    def strength(self) -> Strength:
+        """How far each kind of variation goes."""
+        return strength(self.augment)
 
-    def batches(self, epoch: int) -> Batches:
-        """Yield the batches of an epoch (from 1), as (uint8 [b, size, size, 3], float32 [b, k])."""
-        how = strength(self.augment)
-        rng = np.random.default_rng((self.seed, epoch))
-        order = rng.permutation(len(self.pictures))
+    def blending(self, step: int) -> np.random.Generator | None:
+        """Return what decides how a step's batch is blended; None where it is not."""
+        rng = np.random.default_rng((self.seed, MIXING + step))
+        return rng if rng.random() < self.strength.mix else None
 
-        def view(index: int, content: bytes) -> Pixels:
-            sha256 = self.pictures[order[index]].sha256
-            return random_view(content, self.rules, how, self.seed, epoch, sha256)
 
-        targets = np.eye(self.categories, dtype=np.float32)
-        paths = [self.pictures[i].path for i in order]
-        done = 0
-        for pixels in pixel_batches(paths, self.rules, self.batch, view):
-            wanted = targets[self.labels[order[done : done + len(pixels)]]]
-            done += len(pixels)
-            if rng.random() < how.mix:
+def spread_order(labels: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return a random order in which each category is spread evenly.
+
+    So a part of a pass, which may be all that there is time for, has every category in proportion.
+
+    Args:
+        labels: int [n].
+        rng: decides who comes when within a category, and which category begins.
+    """
+    places = np.empty(len(labels))
+    for label in np.unique(labels):
+        own = rng.permutation(np.flatnonzero(labels == label))
+        places[own] = (np.arange(len(own)) + rng.random()) / len(own)
+    return np.argsort(places, kind="stable")
+
+
+@dataclass(frozen=True)
+class RandomViews:
+    """A Sampler that shows each visit's view; `visits` says whose it is."""
+
+    visits: Visits
+
+    def batches(self, start: int) -> Batches:
+        """Yield uint8 [b, size, size, 3] and float32 [b, k], from a step (from 0) on."""
+        visits, size = self.visits, self.visits.batch
+        those = map(visits.who, itertools.count(start * size))
+        shown, decoded = itertools.tee(those)
+        views = ordered(lambda visit: visits.view(*visit), decoded, ahead=2 * size)
+        for step in itertools.count(start):
+            pixels = np.stack(list(itertools.islice(views, size)))
+            wanted = visits.targets([index for index, _ in itertools.islice(shown, size)])
+            if (rng := visits.blending(step)) is not None:
                 pixels, wanted = mixed(pixels, wanted, rng)
             yield pixels, wanted

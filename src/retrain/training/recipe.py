@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from retrain.data.records import HELD_OUT, Side
 from retrain.metrics import softmax
-from retrain.model.build import copy_under, shift_bias
+from retrain.model.build import add_head, copy_under, shift_bias
 from retrain.model.classifier import Classifier
 from retrain.model.predict import predict_logits
 from retrain.progress import Reporter, counted
@@ -21,12 +21,14 @@ from retrain.training.calibration import (
     losses,
     probability_losses,
 )
-from retrain.training.checkpoints import Checkpoints, Plan
-from retrain.training.fit import Fitted, Log
+from retrain.training.checkpoints import Checkpoints, Progress
+from retrain.training.fit import Log
 from retrain.training.head import Head, fit_head
 from retrain.training.history import EpochRow
 from retrain.training.labelled import Labelled
-from retrain.training.stages import Budget, Task, Tuning, fine_tune
+from retrain.training.stages import fine_tune
+from retrain.training.task import Budget, Task
+from retrain.training.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Learned:
     judged: rows of training pictures that it has answers for without having learned from them.
     answers: calibrated probabilities of these, float32 [m, k].
     calibration: how the temperature was found.
-    history: one row for each penalty of the head and for each epoch of fine-tuning.
-    plan: the plan of fine-tuning; None if there was none.
+    history: one row for each penalty of the head and for each round of fine-tuning.
+    progress: how far fine-tuning came by which plan; None if there was none.
     """
 
     classifier: Classifier
@@ -54,7 +56,7 @@ class Learned:
     answers: NDArray[np.float32]
     calibration: Calibration
     history: Sequence[EpochRow]
-    plan: Plan | None
+    progress: Progress | None
 
 
 def learn(
@@ -82,14 +84,14 @@ def learn(
     tuned = fine_tune(tuning, head, budget, checkpoints, report, log=log)
     if tuned is None:
         return _kept_head(tuning, head)
-    model, fitted = tuned
-    if fitted.best is None:
-        report.say("The head alone is kept; fine-tuning finished no epoch.")
-        return _kept_head(tuning, head, fitted)
+    model, progress = tuned
+    if not progress.finished:
+        report.say("The head alone is kept: fine-tuning did not come to its end.")
+        return _kept_head(tuning, head, progress)
     # The contest: both as they would be published.
-    contestant = _calibrated(_exportable(model, tuning), tuning, head, fitted)
+    contestant = _calibrated(_exportable(model, tuning), tuning, head, progress)
     if not _wins(contestant, head, tuning, report):
-        return _kept_head(tuning, head, fitted)
+        return _kept_head(tuning, head, progress)
     return replace(contestant, policy=model.dtype_policy.name)
 
 
@@ -102,7 +104,7 @@ def _exportable(model: keras.Model, tuning: Tuning) -> keras.Model:
     return model
 
 
-def _calibrated(model: keras.Model, tuning: Tuning, head: Head, fitted: Fitted) -> Learned:
+def _calibrated(model: keras.Model, tuning: Tuning, head: Head, progress: Progress) -> Learned:
     """Let a fine-tuned model judge the pictures held back, and fit its temperature to them."""
     task, jury = tuning.task, tuning.task.jury()
     raw = Classifier(model, task.rules, task.categories)
@@ -127,8 +129,8 @@ def _calibrated(model: keras.Model, tuning: Tuning, head: Head, fitted: Fitted) 
         calibration=Calibration(
             temperature, "validation" if by_user else "one fold", len(tuning.judged_by.labels)
         ),
-        history=(*head.rows(), *fitted.history),
-        plan=fitted.plan,
+        history=(*head.rows(), *progress.history),
+        progress=progress,
     )
 
 
@@ -167,11 +169,12 @@ def is_better(new: NDArray[np.floating], old: NDArray[np.floating]) -> bool:
     return bool(gains.mean() > error)
 
 
-def _kept_head(tuning: Tuning, head: Head, fitted: Fitted | None = None) -> Learned:
+def _kept_head(tuning: Tuning, head: Head, progress: Progress | None = None) -> Learned:
     task, judged = tuning.task, np.flatnonzero(head.crossed.judged)
     temperature = head.calibration.temperature
+    network = add_head(task.network, head.kernel, head.bias)  # `tuning.start` saw no jury
     return Learned(
-        classifier=Classifier(tuning.start, task.rules, task.categories, temperature),
+        classifier=Classifier(network, task.rules, task.categories, temperature),
         head=head,
         stage="head",
         policy="float32",
@@ -179,8 +182,8 @@ def _kept_head(tuning: Tuning, head: Head, fitted: Fitted | None = None) -> Lear
         judged=judged,
         answers=head.crossed.probabilities()[judged],
         calibration=head.calibration,
-        history=(*head.rows(), *(fitted.history if fitted else ())),
-        plan=fitted.plan if fitted else None,
+        history=(*head.rows(), *(progress.history if progress else ())),
+        progress=progress,
     )
 
 

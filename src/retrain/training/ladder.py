@@ -1,0 +1,178 @@
+"""How much of the network fine-tuning trains: the ladder of rungs, chosen by the clock.
+
+Rungs differ in how many layer groups train. Below these, each view of a picture is computed once
+and kept. The highest rung that has the time for enough of its steps is taken: docs/recipes.md has
+the measurements, docs/time.md the explanation.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from retrain.progress import Reporter, counted, duration
+from retrain.training.learner import Learner
+from retrain.training.pipeline import Sampler
+from retrain.training.plan import (
+    LEAST_STEPS,
+    PASSES,
+    ROUNDS,
+    SPARE,
+    STORED_PASSES,
+    Pace,
+    Plan,
+    affordable_steps,
+    batch_size,
+    names_of,
+    wanted_steps,
+)
+from retrain.training.schedules import MOMENTA
+from retrain.training.task import Budget
+from retrain.training.tuning import SHOWN, Rig, Tuning
+
+VIEWS = 4  # stored views of each picture, at most
+MOST_STORED = 8 << 30  # bytes
+ENOUGH = 0.7  # of its steps that a rung must have time for, or the next one is taken
+FEWEST = LEAST_STEPS // 10  # steps; fewer are no training
+TIMED = 3  # steps, after one that compiles
+TRAINING_COST = 4.0  # a step with all layers against a forward pass
+# Of that, what a step costs above frozen layers, by the share of groups that train. Rough: it only
+# tells which rungs are worth timing.
+ABOVE = {5: 1.0, 4: 0.8, 3: 0.5, 2: 0.3, 1: 0.15}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A plan, and the rig that was timed for it."""
+
+    plan: Plan
+    rig: Rig
+
+
+def rungs(tuning: Tuning) -> list[int]:
+    """Return how many layer groups train on each rung, the highest first."""
+    every = tuning.group_count()
+    wanted = tuning.recipe.groups
+    if wanted is not None:
+        return [min(wanted, every)]
+    return [every, *(count for count in (3, 2) if count < every)]
+
+
+def build(tuning: Tuning, plan: Plan, disk: Path, report: Reporter) -> Rig:
+    """Return the rig of a plan."""
+    return tuning.rig(plan.groups, plan.views, plan.batch, plan.learning_rates, disk, report.warn)
+
+
+def untimed_plan(tuning: Tuning) -> Plan:
+    """Return the plan where time does not matter: the highest rung, and all its steps."""
+    return _wanted(tuning, rungs(tuning)[0])
+
+
+def timed_plan(tuning: Tuning, budget: Budget, report: Reporter) -> Chosen | None:
+    """Choose a rung by timing real steps; None if there is no time for any.
+
+    Args:
+        tuning: what is to be trained.
+        budget: the time there is.
+        report: hears what was chosen, why, and what more minutes would buy.
+    """
+    begun, best = time.monotonic(), None
+    ladder = rungs(tuning)
+    for groups in ladder:
+        plan = _wanted(tuning, groups)
+        rough = budget.seconds_per_picture * TRAINING_COST * ABOVE.get(groups, 1.0) * plan.batch
+        left = budget.deadline - time.monotonic()
+        last, fewest = groups == ladder[-1], min(FEWEST, plan.steps)
+        if not last and left / rough < ENOUGH * plan.steps / 2:
+            continue  # not worth timing
+        if left / rough < fewest:
+            break
+        with report.bar(f"timing steps of {names_of(range(ladder[0]), groups)}", 1) as advance:
+            rig = build(tuning, plan, budget.disk, report)
+            pace = _pace(tuning, rig, plan, budget)
+            advance(1)
+        steps = affordable_steps(pace, plan.steps, budget.deadline - time.monotonic())
+        if steps >= ENOUGH * plan.steps or (last and steps >= fewest):
+            best = Chosen(_in_time(plan, pace, steps), rig)
+            break
+    if best is None:
+        report.say(
+            "Fine-tuning is left out: the time budget has room for hardly a step. `--minutes` "
+            "allows more."
+        )
+        return None
+    _tell(tuning, best.plan, budget, time.monotonic() - begun, report)
+    return best
+
+
+def _wanted(tuning: Tuning, groups: int) -> Plan:
+    """Return the plan of a rung that has all the time it wants."""
+    recipe, count = tuning.recipe, len(tuning.learned_from.labels)
+    stored = groups < tuning.group_count()
+    passes = recipe.epochs or (STORED_PASSES if stored else PASSES)
+    batch = batch_size(count, recipe.batch)
+    at_least = 1 if recipe.epochs else LEAST_STEPS
+    steps = wanted_steps(count, batch, passes, at_least=at_least)
+    views = VIEWS if stored else 0
+    return Plan(groups, views, batch, recipe.learning_rates, ((0, steps),))
+
+
+def _in_time(plan: Plan, pace: Pace, steps: int) -> Plan:
+    seconds = pace.seconds(0, steps) + ROUNDS * pace.round
+    return Plan(
+        plan.groups, plan.views, plan.batch, plan.learning_rates, ((0, steps),), pace, seconds
+    )
+
+
+def _pace(tuning: Tuning, rig: Rig, plan: Plan, budget: Budget) -> Pace:
+    """Time real steps, which leave the model as it was; stored views stay stored."""
+    shown = min(SHOWN, len(tuning.judged_by.labels))
+    share = ABOVE.get(plan.groups, 1.0) if plan.views else 1.0
+    check = shown * budget.seconds_per_picture * share
+    with rig.learner.unchanged():
+        rig.learner.set_pace(0.0, MOMENTA[0])
+        fresh = _seconds_a_step(rig.learner, rig.sampler)
+        if not plan.views:
+            return Pace(fresh, round=check)
+        stored = _seconds_a_step(rig.learner, rig.sampler)
+    fresh_steps = math.ceil(plan.views * len(tuning.learned_from.labels) / plan.batch)
+    return Pace(fresh, stored, fresh_steps, check)
+
+
+def _seconds_a_step(learner: Learner, sampler: Sampler) -> float:
+    """Return the median time of a step, pictures included."""
+    seconds = []
+    batches = sampler.batches(0)
+    try:
+        for _ in range(TIMED + 1):
+            begun = time.monotonic()
+            inputs, targets = next(batches)
+            float(learner.step(inputs, targets))
+            seconds.append(time.monotonic() - begun)
+    finally:
+        batches.close()
+    return median(seconds[1:])
+
+
+def _tell(tuning: Tuning, plan: Plan, budget: Budget, spent: float, report: Reporter) -> None:
+    """Say what was chosen, why, and what more minutes would buy."""
+    count, ladder = len(tuning.learned_from.labels), rungs(tuning)
+    passes = plan.steps * plan.batch / count
+    report.say(
+        f"Fine-tuning: {names_of(range(tuning.group_count()), plan.groups)}, "
+        f"{counted(plan.steps, 'step')} of {counted(plan.batch, 'picture')} "
+        f"({passes:.1f} visits to each), about {duration(plan.seconds or 0)}."
+    )
+    full = _wanted(tuning, ladder[0])
+    assert plan.pace is not None
+    if plan.groups == full.groups and plan.steps >= full.steps:
+        return
+    step = plan.pace.fresh / ABOVE.get(plan.groups, 1.0)
+    needed = full.steps * step / SPARE
+    more = needed - (budget.deadline - time.monotonic())
+    minutes = tuning.task.config.minutes + more / 60
+    report.say(
+        f"With --minutes {math.ceil(minutes)} there would be time for all layers and "
+        f"{counted(full.steps, 'step')}."
+    )
