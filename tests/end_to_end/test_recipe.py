@@ -99,13 +99,13 @@ def test_a_learning_rate_is_found_and_nothing_is_trained(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("minutes", "line"),
-    [("0", "a sweep chooses it and takes about "), ("0.6", "0.001, as configured. A sweep would ")],
+    [("0", "a sweep chooses it and takes about "), ("1.5", "0.001, as configured. A sweep would ")],
 )
 def test_training_finds_its_rate_only_where_that_is_cheap(
     minutes: str, line: str, tmp_path: Path
 ) -> None:
     root = write_workspace(tmp_path, each=6)
-    tuning = ("--fine-tune", "always", "--find-lr", "--epochs", "1", "--minutes", minutes)
-    result = retrain("train", root, *QUICKEST, *tuning)
+    tuning = ("--fine-tune", "always", "--find-lr", "--epochs", "1", "--size", "160")
+    result = retrain("train", root, *QUICKEST, *tuning, "--minutes", minutes)
     assert result.returncode == 0, result.stderr
     assert f"Learning rate: {line}" in result.stderr

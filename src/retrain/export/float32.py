@@ -19,6 +19,16 @@ SECONDS = 12.0  # of converting and reloading a small model, without comparing p
 PASSES = 6  # passes of each picture through the network, in all comparisons together
 
 
+def expected_seconds(pictures: int, seconds_per_picture: float) -> float:
+    """Return about how long the exports take with a small model.
+
+    Args:
+        pictures: to compare on.
+        seconds_per_picture: the time of one forward pass.
+    """
+    return SECONDS + PASSES * seconds_per_picture * pictures
+
+
 def write_float32(
     classifier: Classifier,
     run: Run,
@@ -39,7 +49,7 @@ def write_float32(
     Returns:
         The findings of `check_parity`, as JSON values.
     """
-    seconds = SECONDS + PASSES * seconds_per_picture * len(paths)
+    seconds = expected_seconds(len(paths), seconds_per_picture)
     report.say(
         f"Exporting the model, and comparing the exports with it on "
         f"{counted(len(paths), 'picture')}, about {duration(seconds)}."

@@ -63,6 +63,18 @@ class _Measured:
     seconds: Sequence[tuple[float, float]]
 
 
+def expected_seconds(pictures: int, seconds_per_picture: float, both: bool) -> float:
+    """Return about how long int8 takes to be made and weighed.
+
+    Args:
+        pictures: to weigh by.
+        seconds_per_picture: the time of one forward pass in float32.
+        both: whether float32 must look at them, too, since its features are not known.
+    """
+    looks = 1.5 if both else 0.5
+    return SAMPLES * SECONDS_PER_SAMPLE + looks * seconds_per_picture * pictures
+
+
 def weigh_int8(
     classifier: Classifier,
     run: Run,
@@ -83,8 +95,8 @@ def weigh_int8(
     Returns:
         JSON values: `offered`, `reason`, and everything that was measured.
     """
-    looks = 0.5 if sample.features is not None else 1.5  # int8 alone, or float32 too
-    seconds = SAMPLES * SECONDS_PER_SAMPLE + looks * seconds_per_picture * len(sample.paths)
+    both = sample.features is None
+    seconds = expected_seconds(len(sample.paths), seconds_per_picture, both)
     report.say(
         f"int8: comparing it with float32 on {counted(len(sample.paths), 'picture')}, "
         f"about {duration(seconds)}."

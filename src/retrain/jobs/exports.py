@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from retrain.data.records import SIDES
 from retrain.data.stream import evenly
-from retrain.export.float32 import write_float32
+from retrain.export import float32, weighing
 from retrain.export.parity import PICTURES as PARITY_PICTURES
-from retrain.export.weighing import Sample, weigh_int8
+from retrain.export.weighing import Sample
 from retrain.files import write_text
 from retrain.metrics import margins
 from retrain.progress import Reporter
@@ -32,6 +33,24 @@ class Exports:
 
     checks: Mapping[str, Any]
     cascade: Mapping[str, Any] | None
+
+
+def expected_seconds(task: Task, seconds_per_picture: float, int8: bool) -> float:
+    """Return about how long judging and exporting a fine-tuned model take.
+
+    Args:
+        task: the pictures.
+        seconds_per_picture: of one forward pass.
+        int8: whether int8 is made, too.
+    """
+    train, valid, test = (len(task.parts[side].labels) for side in SIDES)
+    judging = 2 * seconds_per_picture * (len(task.jury()) + valid + test)
+    compared = min(MOST_PARITY_PICTURES, max(PARITY_PICTURES, valid))
+    seconds = judging + float32.expected_seconds(compared, seconds_per_picture)
+    if int8:
+        weighed = min(INT8_PICTURES, train + valid)
+        seconds += weighing.expected_seconds(weighed, seconds_per_picture, both=True)
+    return seconds
 
 
 def write_exports(
@@ -57,12 +76,14 @@ def write_exports(
     write_text(run.labels, "".join(f"{name}\n" for name in classifier.categories))
     train, valid, crossed = task.parts["train"], task.parts["validation"], learned.head.crossed
     paths = parity_pictures(train, valid, crossed)
-    checks = write_float32(classifier, run, paths, report, seconds_per_picture=seconds_per_picture)
+    checks = float32.write_float32(
+        classifier, run, paths, report, seconds_per_picture=seconds_per_picture
+    )
     gc.collect()  # the graphs of a large backbone take gigabytes, and int8 needs its own
     cascade = None
     if int8 and checks["passed"]:
         sample = int8_sample(train, valid, crossed if learned.stage == "head" else None)
-        cascade = weigh_int8(
+        cascade = weighing.weigh_int8(
             classifier, run, sample, report, seconds_per_picture=seconds_per_picture
         )
     return Exports(checks, cascade)

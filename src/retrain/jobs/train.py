@@ -22,9 +22,8 @@ from retrain.config import TrainConfig
 from retrain.data.records import Skipped
 from retrain.errors import ChecksFailed, MachineError, Terminated, first_line
 from retrain.evaluate.advice import advice
-from retrain.export.float32 import SECONDS as EXPORT_SECONDS
 from retrain.features import seconds_per_picture
-from retrain.jobs.exports import Exports, write_exports
+from retrain.jobs.exports import Exports, expected_seconds, write_exports
 from retrain.jobs.judging import Judgement, judge
 from retrain.jobs.report import write_report
 from retrain.jobs.resume import Identity, begin, superseded
@@ -42,6 +41,7 @@ from retrain.training.task import Budget
 from retrain.version import VERSION
 from retrain.workspace import Workspace
 
+REPORT_SECONDS = 10.0  # that stress test, learning curve and report take
 NEARLY_FULL = 1 << 20  # bytes left on a disk that counts as full
 
 
@@ -101,7 +101,8 @@ def train(
             # The head, then fine-tuning.
             seconds = seconds_per_picture(extracted.forward, opening.rules.size)
             log = TensorBoard(run.logs, task.categories, task.judging_labels())
-            budget = Budget(seconds, _deadline(begun, config), workspace.bottlenecks)
+            after = REPORT_SECONDS + expected_seconds(task, seconds, config.int8)
+            budget = Budget(seconds, _deadline(begun, config, after), workspace.bottlenecks)
             learned = learn(task, budget, checkpoints, report, log=log)
             # What it is worth, on pictures that it had not learned from.
             judgement = judge(task, learned, report)
@@ -198,11 +199,11 @@ def _machine(config: TrainConfig) -> dict[str, str]:
     }
 
 
-def _deadline(begun: float, config: TrainConfig) -> float:
-    """Return when fine-tuning must end, leaving time for the exports; a GPU has no budget."""
+def _deadline(begun: float, config: TrainConfig, after: float) -> float:
+    """Return when fine-tuning must end, leaving time for what comes after; no limit on a GPU."""
     if gpus() or config.minutes == 0:
         return math.inf
-    return begun + config.minutes * 60 - EXPORT_SECONDS
+    return begun + config.minutes * 60 - after
 
 
 def _brief(judgement: Judgement) -> dict[str, Any]:

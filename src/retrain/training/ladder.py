@@ -39,7 +39,7 @@ TIMED = 3  # steps, after one that compiles
 TRAINING_COST = 4.0  # a step with all layers against a forward pass
 # Of that, what a step costs above frozen layers, by the share of groups that train. Rough: it only
 # tells which rungs are worth timing.
-ABOVE = {5: 1.0, 4: 0.8, 3: 0.5, 2: 0.3, 1: 0.15}
+ABOVE = {5: 1.0, 4: 0.8, 3: 0.45, 2: 0.25, 1: 0.15}
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,8 @@ def _tell(tuning: Tuning, plan: Plan, budget: Budget, spent: float, report: Repo
     assert plan.pace is not None
     if plan.groups == full.groups and plan.steps >= full.steps:
         return
-    step = plan.pace.fresh / ABOVE.get(plan.groups, 1.0)
+    own = plan.pace.stored if plan.views else plan.pace.fresh
+    step = own / ABOVE.get(plan.groups, 1.0)
     needed = full.steps * step / SPARE
     more = needed - (budget.deadline - time.monotonic())
     minutes = tuning.task.config.minutes + more / 60
