@@ -99,7 +99,7 @@ def test_a_learning_rate_is_found_and_nothing_is_trained(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("minutes", "line"),
-    [("0", "a sweep chooses it and takes about "), ("1.5", "0.001, as configured. A sweep would ")],
+    [("0", "a sweep chooses it and takes about "), ("1", "0.001, as configured. A sweep would ")],
 )
 def test_training_finds_its_rate_only_where_that_is_cheap(
     minutes: str, line: str, tmp_path: Path
