@@ -75,8 +75,17 @@ def draw_history(
     with mpl.rc_context(_STYLE):
         figure, both = _figure(8.0, 3.2, 2 if rounds else 1)
         axes = both[0] if rounds else both
-        for (name, values), colour in zip(head.items(), (LEARNED, HELD_OUT), strict=False):
-            axes.plot(penalties, values, "o-", color=colour, label=name, markersize=3)
+        order = sorted(range(len(penalties)), key=lambda place: penalties[place])
+        tried = [penalties[place] for place in order]
+        for (name, losses), colour in zip(head.items(), (LEARNED, HELD_OUT), strict=False):
+            axes.plot(
+                tried,
+                [losses[place] for place in order],
+                "o-",
+                color=colour,
+                label=name,
+                markersize=3,
+            )
         axes.set(xscale="log", yscale="log", xlabel="penalty", ylabel="loss", title="Head")
         axes.invert_xaxis()
         axes.legend()
@@ -85,14 +94,14 @@ def draw_history(
             for (name, values), colour in zip(rounds.items(), (LEARNED, HELD_OUT), strict=False):
                 axes.plot(steps, values, "o-", color=colour, label=name, markersize=3)
             axes.set(xlabel="step", ylabel="loss", title="Fine-tuning")
-            axes.set_ylim(bottom=0)
+            highest = max(value for values in rounds.values() for value in values)
+            axes.set_ylim(0, 1.5 * highest)  # room for the legend, above all lines
             second = axes.twinx()
             taken = range(1, len(rates) + 1)
             second.plot(taken, rates, color=RATE, linewidth=1, label="learning rate")
             second.set_ylabel("learning rate")
-            second.set_ylim(bottom=0)
+            second.set_ylim(0, 1.5 * max(rates))
             lines = axes.get_lines() + second.get_lines()
-            # All fall towards the end; the best place by losses alone may hide the rate.
             axes.legend(lines, [line.get_label() for line in lines], loc="upper right")
     return figure
 

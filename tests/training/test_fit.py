@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,12 +118,11 @@ def run(
     folder.mkdir(exist_ok=True)
     forward = Forward(model)
     optimizer = optimizer_of(model)
-    times = {"now": clock} if clock else {}
     return fit(
         Learner(model, optimizer, make_step(model, optimizer), RATES[1]),
         Feeding(clock.feed if clock else feed),
         Validation(lambda: forward(PIXELS) + np.float32(spoil), LABELS),
-        Course(plan(steps, pace), deadline, **times),
+        Course(plan(steps, pace), deadline, now=clock or time.monotonic),
         Checkpoints(folder),
         Silent(),
         log=log or Heard(),

@@ -15,6 +15,7 @@ from retrain.training.plan import (
     Plan,
     affordable_steps,
     batch_size,
+    for_all,
     in_time,
     wanted_steps,
 )
@@ -89,6 +90,14 @@ def test_the_plan_knows_how_long_the_cycle_was_at_each_step() -> None:
     assert [plan.total_at(step) for step in (0, 99, 100, 149, 150, 179)] == [
         *(300, 300, 200, 200, 180, 180)
     ]
+
+
+def test_all_pictures_are_learned_as_often_as_some_were() -> None:
+    plan = for_all(PLAN.shortened(100, 200), 100, 125)
+    assert plan.totals == ((0, 250),)
+    assert plan.pace == Pace(2.0, 0.5, 50, 0.0)
+    assert plan.seconds == 50 * 2.0 + 200 * 0.5
+    assert for_all(Plan(5, 0, 16, (1, 2), ((0, 8),)), 4, 5).steps == 10
 
 
 @pytest.mark.parametrize("plan", [PLAN, PLAN.shortened(9, 20), Plan(5, 0, 16, (1, 2), ((0, 7),))])

@@ -110,6 +110,7 @@ def test_on_each_rung_only_the_last_groups_learn_and_the_whole_model_knows(
     paths = [picture.path for picture in tuning.judged_by.pictures]
     whole = predict_logits(Forward(model), paths, task.rules)
     spread = np.abs(whole).max()
+    assert rig.validation is not None
     np.testing.assert_allclose(rig.validation.predict(), whole, atol=2e-3 * spread)
 
 

@@ -97,6 +97,22 @@ that is published has learned from all 244 pictures, so no picture is left to ju
     )
 
 
+def whose_tuned_numbers(judged: int, pictures: int, refitted: bool) -> str:
+    """Say which fine-tuned model the numbers of one fold belong to.
+
+    >>> print(whose_tuned_numbers(50, 250, True))
+    These figures are of a model that learned from 200 of the pictures. The model that is \
+published was trained in the same way on all 250, so no picture is left to judge it by.
+    """
+    figures = f"These figures are of a model that learned from {pictures - judged} of the pictures."
+    if refitted:
+        return (
+            f"{figures} The model that is published was trained in the same way on all {pictures}, "
+            "so no picture is left to judge it by."
+        )
+    return f"{figures} It is the one that is published."
+
+
 def not_judged(categories: Sequence[str]) -> str | None:
     """Name the categories that no number speaks of; None where there are none.
 

@@ -13,6 +13,7 @@ from retrain.evaluate.trust import (
     like_these,
     not_judged,
     whose_numbers,
+    whose_tuned_numbers,
     with_more,
 )
 from retrain.evaluate.verdicts import Verdict, verdicts, worst_first
@@ -176,6 +177,9 @@ def _sentences(judgement: Judgement, task: Task, learned: Learned) -> list[str]:
     if set(judgement.evaluations) == {CROSS_FITTED}:  # where others judge, too, these are shown
         heads = len(learned.head.crossed.heads)
         said.append(whose_numbers(heads, len(task.parts["train"].labels)))
+    if judgement.leading == ONE_FOLD:
+        judged, every = len(learned.judged), len(task.parts["train"].labels)
+        said.append(whose_tuned_numbers(judged, every, learned.refitted))
     unjudged = not_judged([task.categories[i] for i in task.folds.unjudged])
     return [*said, *([unjudged] if unjudged else [])]
 

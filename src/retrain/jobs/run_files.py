@@ -65,11 +65,13 @@ def _draw_history(run: Run, learned: Learned) -> None:
     def lines(stage: str) -> dict[str, list[float]]:
         rows = [row for row in learned.history if row.stage == stage]
         training = {"training": [row.train_loss for row in rows]}
-        held_out = {"validation": [row.valid_loss for row in rows]}
+        judged = [row.valid_loss for row in rows if row.valid_loss is not None]
+        held_out = {"validation": judged}
         return training | held_out if rows else {}
 
     penalties = [row.penalty for row in learned.history if row.penalty is not None]
-    steps = [row.step for row in learned.history if row.step is not None]
+    tuned = (row for row in learned.history if row.stage == "fine_tune")
+    steps = [row.step for row in tuned if row.step is not None]
     rates: list[float] = []
     if learned.progress:
         plan, peak = learned.progress.plan, learned.progress.plan.learning_rates[1]

@@ -187,6 +187,7 @@ def _plan(learned: Learned) -> dict[str, Any] | None:
         "visits": progress.step * plan.batch,
         "seconds_planned": plan.seconds,
         "seconds": progress.seconds,
+        "refitted": learned.refitted,
     }
 
 

@@ -47,12 +47,16 @@ class Progress:
 class Checkpoints:
     """The checkpoints of one run.
 
-    `state.npz` holds the model, the optimiser and the state of Keras' random layers after the last
+    A file holds the model, the optimiser and the state of Keras' random layers after the last
     round. Order and views need no state, since they follow from the number of the step.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.state = folder / "state.npz"
+    def __init__(self, folder: Path, name: str = "state") -> None:
+        self.state, self._folder = folder / f"{name}.npz", folder
+
+    def of_refit(self) -> "Checkpoints":
+        """Return those of the training on all pictures, which comes second."""
+        return Checkpoints(self._folder, "refit")
 
     def save(self, progress: Progress, learner: Learner) -> None:
         """Write the state after some steps."""

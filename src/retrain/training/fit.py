@@ -43,11 +43,13 @@ class Course:
 
     plan: its steps and learning rates; an interrupted fit keeps to its own.
     deadline: when the cycle must end, by `now`; `math.inf` for no limit.
+    stage: what its rows are called.
     now: a clock, in seconds.
     """
 
     plan: Plan
     deadline: float = math.inf
+    stage: str = "fine_tune"
     now: Callable[[], float] = time.monotonic
 
 
@@ -64,7 +66,7 @@ class Log(Protocol):
 def fit(
     learner: Learner,
     sampler: Sampler,
-    validation: Validation,
+    validation: Validation | None,
     course: Course,
     checkpoints: Checkpoints,
     report: Reporter,
@@ -78,7 +80,7 @@ def fit(
     Args:
         learner: the model and its step.
         sampler: gives the training batches.
-        validation: judges each round, for people to see.
+        validation: judges each round, for people to see; None where no picture is left for that.
         course: how long the cycle is, and when it must end.
         checkpoints: where the state is kept.
         report: shows bars and rows.
@@ -104,16 +106,18 @@ def fit(
                 progress, trained = _train_round(
                     learner, batches, progress, clock, report, log=log, advance=advance
                 )
-            logits = validation.predict() if trained else None
+            logits = validation.predict() if trained and validation else None
             # Only other pictures show whether the last step spoilt the model.
-            if trained is None or logits is None or not np.isfinite(logits).all():
+            if trained is None or (logits is not None and not np.isfinite(logits).all()):
                 reason = f"the loss was no longer a number in step {progress.step}"
                 progress = replace(progress, stopped=f"{reason}; try lower learning rates")
                 break
             seconds = course.now() - begun
-            row = _row(progress, trained, logits, validation.labels, seconds)
+            row = _row(course.stage, progress, trained, seconds)
+            if validation and logits is not None:
+                row = _judged(row, logits, validation.labels)
             row_out(_cells(row))
-            log.epoch(row, softmax(logits))
+            log.epoch(row, None if logits is None else softmax(logits))
             progress = replace(
                 progress,
                 history=(*progress.history, row),
@@ -201,36 +205,38 @@ def _train_round(
     return replace(progress, plan=plan, step=step), (float(np.mean(losses)), max(rates))
 
 
-def _row(
-    progress: Progress,
-    trained: tuple[float, float],
-    logits: NDArray[np.float32],
-    labels: NDArray[np.integer],
-    seconds: float,
-) -> EpochRow:
-    scores = softmax(logits)
+def _row(stage: str, progress: Progress, trained: tuple[float, float], seconds: float) -> EpochRow:
     return EpochRow(
-        stage="fine_tune",
+        stage=stage,
         epoch=len(progress.history) + 1,
         step=progress.step,
         penalty=None,
         train_loss=trained[0],
-        valid_loss=calibrated_loss(logits, labels),
-        error_rate=error_rate(scores, labels),
-        macro_f1=macro_f1(scores, labels),
+        valid_loss=None,
+        error_rate=None,
+        macro_f1=None,
         learning_rate=trained[1],
         seconds=seconds,
     )
 
 
+def _judged(row: EpochRow, logits: NDArray[np.float32], labels: NDArray[np.integer]) -> EpochRow:
+    scores = softmax(logits)
+    return replace(
+        row,
+        valid_loss=calibrated_loss(logits, labels),
+        error_rate=error_rate(scores, labels),
+        macro_f1=macro_f1(scores, labels),
+    )
+
+
 def _cells(row: EpochRow) -> list[str]:
+    judged = (row.valid_loss, row.error_rate, row.macro_f1)
     return [
         str(row.epoch),
         str(row.step),
         f"{row.train_loss:.4f}",
-        f"{row.valid_loss:.4f}",
-        f"{row.error_rate:.4f}",
-        f"{row.macro_f1:.4f}",
+        *("-" if value is None else f"{value:.4f}" for value in judged),
         "" if row.learning_rate is None else f"{row.learning_rate:.1e}",
         f"{row.seconds:.1f} s",
     ]

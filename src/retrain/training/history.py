@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class EpochRow:
     """One line of history.csv: a round of fine-tuning, or one penalty of the head.
 
-    stage: "head" or "fine_tune".
+    stage: "head", "fine_tune", or "refit", which learns from all pictures, so that none is left to
+        judge it.
     epoch: the number of the round, or of the penalty, from 1.
     step: the number of steps that were taken by then; None for the head.
     penalty: the penalty of the head; None for fine-tuning.
@@ -24,8 +25,8 @@ class EpochRow:
     step: int | None
     penalty: float | None
     train_loss: float
-    valid_loss: float
-    error_rate: float
-    macro_f1: float
+    valid_loss: float | None
+    error_rate: float | None
+    macro_f1: float | None
     learning_rate: float | None
     seconds: float

@@ -19,7 +19,6 @@ from retrain.training.plan import (
     PASSES,
     ROUNDS,
     SPARE,
-    STORED_PASSES,
     Pace,
     Plan,
     affordable_steps,
@@ -31,6 +30,7 @@ from retrain.training.schedules import MOMENTA
 from retrain.training.task import Budget
 from retrain.training.tuning import SHOWN, Rig, Tuning
 
+RUNGS = (3, 2)  # layer groups that train
 VIEWS = 4  # stored views of each picture, at most
 MOST_STORED = 8 << 30  # bytes
 ENOUGH = 0.7  # of its steps that a rung must have time for, or the next one is taken
@@ -51,12 +51,16 @@ class Chosen:
 
 
 def rungs(tuning: Tuning) -> list[int]:
-    """Return how many layer groups train on each rung, the highest first."""
+    """Return how many layer groups train on each rung, the highest first, where time matters.
+
+    All layers are not among them: shown as many views, they learned no more than the last three
+    groups (docs/recipes.md), and cost more than twice as much.
+    """
     every = tuning.group_count()
     wanted = tuning.recipe.groups
     if wanted is not None:
         return [min(wanted, every)]
-    return [every, *(count for count in (3, 2) if count < every)]
+    return [count for count in RUNGS if count < every] or [every]
 
 
 def build(tuning: Tuning, plan: Plan, disk: Path, report: Reporter) -> Rig:
@@ -65,8 +69,8 @@ def build(tuning: Tuning, plan: Plan, disk: Path, report: Reporter) -> Rig:
 
 
 def untimed_plan(tuning: Tuning) -> Plan:
-    """Return the plan where time does not matter: the highest rung, and all its steps."""
-    return _wanted(tuning, rungs(tuning)[0])
+    """Return the plan where time does not matter: all layers, unless others are wanted."""
+    return _wanted(tuning, tuning.recipe.groups or tuning.group_count())
 
 
 def timed_plan(tuning: Tuning, budget: Budget, report: Reporter) -> Chosen | None:
@@ -88,7 +92,7 @@ def timed_plan(tuning: Tuning, budget: Budget, report: Reporter) -> Chosen | Non
             continue  # not worth timing
         if left / rough < fewest:
             break
-        with report.bar(f"timing steps of {names_of(range(ladder[0]), groups)}", 1) as advance:
+        with report.bar("timing steps", 1) as advance:
             rig = build(tuning, plan, budget.disk, report)
             pace = _pace(tuning, rig, plan, budget)
             advance(1)
@@ -110,7 +114,7 @@ def _wanted(tuning: Tuning, groups: int) -> Plan:
     """Return the plan of a rung that has all the time it wants."""
     recipe, count = tuning.recipe, len(tuning.learned_from.labels)
     stored = groups < tuning.group_count()
-    passes = recipe.epochs or (STORED_PASSES if stored else PASSES)
+    passes = recipe.epochs or PASSES
     batch = batch_size(count, recipe.batch)
     at_least = 1 if recipe.epochs else LEAST_STEPS
     steps = wanted_steps(count, batch, passes, at_least=at_least)
@@ -169,11 +173,11 @@ def _tell(tuning: Tuning, plan: Plan, budget: Budget, spent: float, report: Repo
     if plan.groups == full.groups and plan.steps >= full.steps:
         return
     own = plan.pace.stored if plan.views else plan.pace.fresh
-    step = own / ABOVE.get(plan.groups, 1.0)
+    step = own * ABOVE.get(full.groups, 1.0) / ABOVE.get(plan.groups, 1.0)
     needed = full.steps * step / SPARE
     more = needed - (budget.deadline - time.monotonic())
-    minutes = tuning.task.config.minutes + more / 60
+    minutes = tuning.task.config.minutes + budget.cycles * more / 60
     report.say(
-        f"With --minutes {math.ceil(minutes)} there would be time for all layers and "
-        f"{counted(full.steps, 'step')}."
+        f"With --minutes {math.ceil(minutes)} there would be time for "
+        f"{names_of(range(tuning.group_count()), full.groups)} and {counted(full.steps, 'step')}."
     )

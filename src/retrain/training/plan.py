@@ -11,7 +11,7 @@ from typing import Any
 ROUNDS = 8  # of a cycle; after each its losses are shown and its state is kept
 SMALL, SMALL_BATCH, BATCH = 300, 16, 32  # below so many pictures a batch is small
 LEAST_STEPS = 300  # of a cycle that has the time: a few dozen move nothing
-PASSES, STORED_PASSES = 8, 12  # through the pictures, with all layers and above stored views
+PASSES = 24  # through the pictures
 SPARE = 0.9  # of the time left that is planned for; the rest is for what nobody foresees
 
 
@@ -96,6 +96,21 @@ class Plan:
             raise ValueError("a plan has steps")
         pace = Pace(**values["pace"]) if values["pace"] else None
         return cls(**{**values, "learning_rates": (low, high), "totals": totals, "pace": pace})
+
+
+def for_all(plan: Plan, learned_from: int, pictures: int) -> Plan:
+    """Return the plan by which all pictures are learned as some of them were.
+
+    Args:
+        plan: that was followed to its end.
+        learned_from: how many pictures that was for.
+        pictures: how many there are.
+    """
+    more = pictures / learned_from
+    steps = math.ceil(plan.steps * more)
+    pace = plan.pace and replace(plan.pace, fresh_steps=plan.pace.fresh_steps * more, round=0.0)
+    seconds = pace.seconds(0, steps) if pace else None
+    return replace(plan, totals=((0, steps),), pace=pace, seconds=seconds)
 
 
 def batch_size(pictures: int, wanted: int | None) -> int:

@@ -26,7 +26,7 @@ from retrain.training.fit import Log
 from retrain.training.head import Head, fit_head
 from retrain.training.history import EpochRow
 from retrain.training.labelled import Labelled
-from retrain.training.stages import fine_tune
+from retrain.training.stages import fine_tune, refit
 from retrain.training.task import Budget, Task
 from retrain.training.tuning import Tuning
 
@@ -45,6 +45,8 @@ class Learned:
     calibration: how the temperature was found.
     history: one row for each penalty of the head and for each round of fine-tuning.
     progress: how far fine-tuning came by which plan; None if there was none.
+    refitted: whether the fine-tuned model was trained once more, on all pictures, after the one
+        that was judged; its figures are those of the judged one, but for the test's.
     """
 
     classifier: Classifier
@@ -57,6 +59,7 @@ class Learned:
     calibration: Calibration
     history: Sequence[EpochRow]
     progress: Progress | None
+    refitted: bool = False
 
 
 def learn(
@@ -81,7 +84,9 @@ def learn(
         log.epoch(row)
     # Fine-tuning from there, if there is anything to gain and time for it.
     tuning = Tuning.of(task, head, weights)
-    tuned = fine_tune(tuning, head, budget, checkpoints, report, log=log)
+    second = len(task.jury()) > 0  # what judges is learned from in the end
+    share = budget.half() if second else budget
+    tuned = fine_tune(tuning, head, share, checkpoints, report, log=log)
     if tuned is None:
         return _kept_head(tuning, head)
     model, progress = tuned
@@ -92,7 +97,15 @@ def learn(
     contestant = _calibrated(_exportable(model, tuning), tuning, head, progress)
     if not _wins(contestant, head, tuning, report):
         return _kept_head(tuning, head, progress)
-    return replace(contestant, policy=model.dtype_policy.name)
+    contestant = replace(contestant, policy=model.dtype_policy.name)
+    if not second:
+        return contestant
+    # What won learns from all pictures, by the same plan.
+    last = refit(tuning, head, progress.plan, budget, checkpoints.of_refit(), report, log=log)
+    if last is None:
+        return contestant
+    model, again = last
+    return _refitted(contestant, _exportable(model, tuning), again, task)
 
 
 def _exportable(model: keras.Model, tuning: Tuning) -> keras.Model:
@@ -131,6 +144,24 @@ def _calibrated(model: keras.Model, tuning: Tuning, head: Head, progress: Progre
         ),
         history=(*head.rows(), *progress.history),
         progress=progress,
+    )
+
+
+def _refitted(judged: Learned, model: keras.Model, progress: Progress, task: Task) -> Learned:
+    """Return what was judged with the model that has learned from all pictures.
+
+    Its answers on pictures for the test are its own; the temperature is that of the judged one,
+    since no picture is left to fit another.
+    """
+    temperature = judged.calibration.temperature
+    classifier = Classifier(model, task.rules, task.categories, temperature)
+    test = [picture.path for picture in task.parts["test"].pictures]
+    return replace(
+        judged,
+        classifier=classifier,
+        logits={**judged.logits, "test": predict_logits(classifier.forward, test, task.rules)},
+        history=(*judged.history, *progress.history),
+        refitted=True,
     )
 
 

@@ -17,6 +17,7 @@ from retrain.training.fit import Course, Log, fit
 from retrain.training.head import Head
 from retrain.training.ladder import TRAINING_COST, Chosen, build, timed_plan, untimed_plan
 from retrain.training.lr_finder import STEPS as SWEEP_STEPS
+from retrain.training.plan import Plan, for_all
 from retrain.training.task import Budget
 from retrain.training.tuning import Rig, Tuning
 
@@ -64,6 +65,51 @@ def fine_tune(
     )
     if progress.stopped:
         report.say(f"Fine-tuning stopped: {progress.stopped}.")
+    return rig.trained(), progress
+
+
+def refit(
+    tuning: Tuning,
+    head: Head,
+    plan: Plan,
+    budget: Budget,
+    checkpoints: Checkpoints,
+    report: Reporter,
+    *,
+    log: Log,
+) -> tuple[keras.Model, Progress] | None:
+    """Train once more by a plan that has proved good, on all pictures; None if it cannot be.
+
+    Args:
+        tuning: what the plan was tried on.
+        head: of all pictures.
+        plan: as it was followed.
+        budget: the time there is.
+        checkpoints: of this training, not of the one before.
+        report: hears why it is not done, and shows bars and rows.
+        log: hears of each step and round.
+    """
+    everything = tuning.of_all(head)
+    some, every = (len(those.learned_from.labels) for those in (tuning, everything))
+    before = checkpoints.progress()
+    wanted = before.plan if before else for_all(plan, some, every)
+    left = budget.deadline - time.monotonic()
+    if not before and wanted.seconds is not None and wanted.seconds > left:
+        report.say(
+            f"The model is not trained once more on all {counted(every, 'picture')}: that would "
+            f"take about {duration(wanted.seconds)}, and the time budget has less than that left."
+        )
+        return None
+    report.say(
+        f"Training once more on all {counted(every, 'picture')}, also those that judged: "
+        f"{counted(wanted.steps, 'step')}."
+    )
+    rig = build(everything, wanted, budget.disk, report)
+    course = Course(wanted, budget.deadline, "refit")
+    progress = fit(rig.learner, rig.sampler, None, course, checkpoints, report, log=log)
+    if not progress.finished:
+        report.say(f"The model that was judged is kept: {progress.stopped}.")
+        return None
     return rig.trained(), progress
 
 

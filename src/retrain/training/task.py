@@ -1,7 +1,8 @@
 """What a training is to learn, and what it may cost."""
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -62,8 +63,15 @@ class Budget:
     seconds_per_picture: the time that one forward pass takes per picture.
     deadline: when it must end, on the clock of `time.monotonic()`; `math.inf` for no limit.
     disk: a folder that may hold what is only needed meanwhile.
+    cycles: how many cycles as long as the one until the deadline there are in all.
     """
 
     seconds_per_picture: float
     deadline: float
     disk: Path
+    cycles: int = 1
+
+    def half(self) -> "Budget":
+        """Return the first half of the time that is left; the second is for another cycle."""
+        now = time.monotonic()
+        return replace(self, deadline=now + (self.deadline - now) / 2, cycles=2)

@@ -39,13 +39,13 @@ class Rig:
     whole: the model; it learns what the learner has learned with `trained`.
     learner: the layers that train, BatchNorm folded into them.
     sampler: feeds the learner.
-    validation: shows how good it has become.
+    validation: shows how good it has become; None where no picture is left for that.
     """
 
     whole: keras.Model
     learner: Learner
     sampler: Sampler
-    validation: Validation
+    validation: Validation | None
 
     def trained(self) -> keras.Model:
         """Return the whole model with what was learned."""
@@ -81,6 +81,12 @@ class Tuning:
         start = add_head(task.network, fair.kernel, fair.bias)
         others = np.setdiff1d(np.arange(len(train.labels)), jury)
         return cls(task, start, weights, train.some(others), train.some(jury))
+
+    def of_all(self, head: Head) -> "Tuning":
+        """Return what fine-tunes from the head of all pictures, which nothing is left to judge."""
+        task, train = self.task, self.task.parts["train"]
+        start = add_head(task.network, head.kernel, head.bias)
+        return Tuning(task, start, self.weights, train, train.some(np.zeros(0, np.intp)))
 
     @property
     def recipe(self) -> FineTuneConfig:
@@ -161,7 +167,7 @@ class Tuning:
             whole,
             Learner(model, optimizer, step, max(rates)),
             sampler,
-            Validation(predict, self.judged_by.labels[some]),
+            Validation(predict, self.judged_by.labels[some]) if len(some) else None,
         )
 
     def _copy(self, groups: int) -> keras.Model:
