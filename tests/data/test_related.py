@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
+from scipy.ndimage import gaussian_filter
 
 from retrain.data.fingerprints import FINGERPRINT, describe
 from retrain.data.images import decode
@@ -69,6 +70,19 @@ def test_mirrored_copies_are_found() -> None:
     some = Collection(40)
     pairs = {(f"{i:064x}", some.add(as_jpeg(ImageOps.mirror(scene(i))))) for i in range(12)}
     assert some.kinds() == dict.fromkeys(pairs, "mirrored copy")
+
+
+def test_photographs_of_a_thing_that_is_the_same_on_both_sides_are_no_mirrored_copies() -> None:
+    some, rng = Collection(20), np.random.default_rng(0)
+    half = scene(600).crop((0, 0, 80, 120))
+    sign = Image.new("RGB", (160, 120))
+    sign.paste(half, (0, 0))
+    sign.paste(ImageOps.mirror(half), (80, 0))
+    for _ in range(12):
+        grain = 8 * gaussian_filter(rng.normal(size=(120, 160, 1)), (1.5, 1.5, 0))
+        photograph = np.clip(np.asarray(sign) + grain, 0, 255).astype(np.uint8)
+        some.add(Image.fromarray(photograph))
+    assert set(some.kinds().values()) == {"copy"}
 
 
 def test_recoloured_copies_are_found() -> None:

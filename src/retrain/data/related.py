@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.data.alignment import Array, Likeness, Rows, likeness
+from retrain.data.alignment import UNKNOWN, Array, Likeness, Rows, likeness
 from retrain.data.candidates import Candidates, Standard, by_features, by_pixels, merged, plain
 from retrain.data.fingerprints import Fingerprints
 from retrain.data.records import Picture
@@ -21,6 +21,9 @@ from retrain.data.sequences import Neighbours, neighbours
 COPY_WHOLE = 0.95
 COPY_DETAIL = 0.75
 COPY_OVERLAP = 0.6
+# A mirrored copy: more, as things that are the same on both sides always look mirrored.
+MIRRORED_DETAIL = 0.9
+MIRRORED_MORE = 0.1  # detail than without turning one round
 RECOLOURED = 14.0  # of 255, root mean square
 # A series: of neighbours; of pictures whose names and times say nothing.
 NEAR_WHOLE, NEAR_FEATURES = 0.85, 0.6
@@ -32,12 +35,15 @@ SERIES_FEATURES = 0.7
 class Measured:
     """Candidates and all that is known of them; m rows each.
 
-    alike: of their pixels. features: cosine of their standardised features, 0 without features.
+    alike: of their pixels. unturned: likeness in detail of those that look like mirrored copies, if
+    neither is turned round; UNKNOWN for others.
+    features: cosine of their standardised features, 0 without features.
     close: among one another's nearest by features. same: of one category.
     """
 
     pairs: Candidates
     alike: Likeness
+    unturned: Array
     features: Array
     close: NDArray[np.bool]
     near: NDArray[np.bool]
@@ -96,14 +102,24 @@ def measure(
         close = _ordered_pairs(pairs.first[both], pairs.second[both])
     # Where pixels were close, they know best where to begin.
     pairs = merged(parts, [np.full(len(p.first), -i, np.float32) for i, p in enumerate(parts)])
+    alike = likeness(records, pairs.first, pairs.second, pairs.mirrored, pairs.start)
     return Measured(
         pairs,
-        likeness(records, pairs.first, pairs.second, pairs.mirrored, pairs.start),
+        alike,
+        _unturned(records, pairs, alike),
         standard.products(pairs.first, pairs.second) if standard else _zeros(pairs),
         _among(pairs, close),
         _among(pairs, _ordered_pairs(beside.first, beside.second)),
         _same_category(pictures, pairs),
     )
+
+
+def _unturned(records: Fingerprints, pairs: Candidates, alike: Likeness) -> Array:
+    found = np.full(len(pairs.first), UNKNOWN, np.float32)
+    some = np.flatnonzero(pairs.mirrored & is_copy(alike))
+    first, second, start = pairs.first[some], pairs.second[some], pairs.start[some]
+    found[some] = likeness(records, first, second, np.zeros(len(some), bool), start).detail
+    return found
 
 
 def _contents(pictures: Sequence[Picture]) -> Rows:
@@ -130,7 +146,7 @@ def _identical(
 def _kinds(found: Measured) -> Iterator[tuple[int, Kind, float]]:
     """Yield the place, kind and likeness of the candidates that are related, each pair once."""
     alike, turned = found.alike, found.pairs.mirrored
-    copies = is_copy(alike)
+    copies = is_copy(alike) & (~turned | is_mirrored(found))
     series = ~turned & ~copies & is_series(found)
     named: set[tuple[int, int]] = set()
     for place in [*np.flatnonzero(copies & ~turned), *np.flatnonzero(copies & turned)]:
@@ -157,6 +173,12 @@ def is_copy(alike: Likeness) -> NDArray[np.bool]:
         & (alike.detail >= COPY_DETAIL)
         & (alike.overlap >= COPY_OVERLAP)
     )
+
+
+def is_mirrored(found: Measured) -> NDArray[np.bool]:
+    """Tell which copies show more of the same if one of the two is turned round; bool [m]."""
+    detail = found.alike.detail
+    return np.asarray((detail >= MIRRORED_DETAIL) & (detail - found.unturned >= MIRRORED_MORE))
 
 
 def is_series(found: Measured) -> NDArray[np.bool]:
