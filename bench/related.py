@@ -10,8 +10,8 @@ published; WORK keeps features (EfficientNet-Lite0) and takes contact sheets.
 copies  Each set is searched as one collection. Of all sets together, 200 originals a kind of
         change are drawn, none twice; their copies, JPEGs, are planted in the set of the original
         and under its category. Found: a relation of any copying kind between the two; "large":
-        originals of at least 64 pixels. Then the originals alone: pairs by kind, all of them on contact
-        sheets, to be judged by eye.
+        originals of at least 64 pixels. Then the originals alone: pairs by kind, all of them on
+        contact sheets, to be judged by eye.
 series  The frames of road_signs/train under random names. Found pairs are true if both frames are
         of one track, which is the part of the name before "_". Accuracy is that of a logistic
         regression cross-fitted by scikit-learn (C = 0.01, standardised features, five folds, which

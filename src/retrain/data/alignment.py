@@ -133,9 +133,7 @@ def _between(images: Array, places: Array, axis: int) -> Array:
     return np.asarray(before + (np.take_along_axis(images, low + 1, axis) - before) * share)
 
 
-def _laid(
-    x: Array, y: Array, warp: Array
-) -> tuple[Array, NDArray[np.bool], NDArray[np.bool]]:
+def _laid(x: Array, y: Array, warp: Array) -> tuple[Array, NDArray[np.bool], NDArray[np.bool]]:
     """Return x as it lies over y, the pixels that are to be compared, and those that it covers."""
     laid, inside = sampled(x, warp)
     clear = inside & (laid > DARK) & (laid < BRIGHT) & (y > DARK) & (y < BRIGHT)
