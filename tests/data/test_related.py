@@ -72,6 +72,11 @@ def test_mirrored_copies_are_found() -> None:
     assert some.kinds() == dict.fromkeys(pairs, "mirrored copy")
 
 
+def photograph(sign: Image.Image, rng: np.random.Generator, grain: float = 8) -> Image.Image:
+    noise = grain * gaussian_filter(rng.normal(size=(sign.height, sign.width, 1)), (1.5, 1.5, 0))
+    return Image.fromarray(np.clip(np.asarray(sign) + noise, 0, 255).astype(np.uint8))
+
+
 def test_photographs_of_a_thing_that_is_the_same_on_both_sides_are_no_mirrored_copies() -> None:
     some, rng = Collection(20), np.random.default_rng(0)
     half = scene(600).crop((0, 0, 80, 120))
@@ -79,20 +84,28 @@ def test_photographs_of_a_thing_that_is_the_same_on_both_sides_are_no_mirrored_c
     sign.paste(half, (0, 0))
     sign.paste(ImageOps.mirror(half), (80, 0))
     for _ in range(12):
-        grain = 8 * gaussian_filter(rng.normal(size=(120, 160, 1)), (1.5, 1.5, 0))
-        photograph = np.clip(np.asarray(sign) + grain, 0, 255).astype(np.uint8)
-        some.add(Image.fromarray(photograph))
+        some.add(photograph(sign, rng))
     assert set(some.kinds().values()) == {"copy"}
 
 
-def test_recoloured_copies_are_found() -> None:
-    def other_colours(image: Image.Image) -> Image.Image:
-        y, blue, red = image.convert("YCbCr").split()
-        return Image.merge("YCbCr", (y, red, ImageOps.invert(blue))).convert("RGB")
+def other_colours(image: Image.Image) -> Image.Image:
+    y, blue, red = image.convert("YCbCr").split()
+    return Image.merge("YCbCr", (y, red, ImageOps.invert(blue))).convert("RGB")
 
+
+def test_recoloured_copies_are_found() -> None:
     some = Collection(40)
     pairs = {(f"{i:064x}", some.add(as_jpeg(other_colours(scene(i))))) for i in range(12)}
     assert some.kinds() == dict.fromkeys(pairs, "recoloured copy")
+
+
+def test_photographs_of_one_shape_in_two_colours_are_a_series_and_no_recoloured_copies() -> None:
+    some, rng = Collection(20), np.random.default_rng(0)
+    red = {some.add(photograph(scene(600), rng, grain=11)) for _ in range(4)}
+    for _ in range(4):
+        some.add(photograph(other_colours(scene(600)), rng, grain=11))
+    for pair, kind in some.kinds().items():
+        assert kind == ("series" if len(red & {*pair}) == 1 else "copy")
 
 
 def test_the_same_pixels_in_another_file_are_found() -> None:

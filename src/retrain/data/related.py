@@ -21,10 +21,10 @@ from retrain.data.sequences import Neighbours, neighbours
 COPY_WHOLE = 0.95
 COPY_DETAIL = 0.75
 COPY_OVERLAP = 0.6
-# A mirrored copy: more, as things that are the same on both sides always look mirrored.
-MIRRORED_DETAIL = 0.9
-MIRRORED_MORE = 0.1  # detail than without turning one round
 RECOLOURED = 14.0  # of 255, root mean square
+# Mirrored and recoloured copies need more: two signs of one shape look like either.
+CHANGED_DETAIL = 0.9
+MIRRORED_MORE = 0.1  # detail than if neither is turned round
 # A series: of neighbours; of pictures whose names and times say nothing.
 NEAR_WHOLE, NEAR_FEATURES = 0.85, 0.6
 FRAME_WHOLE, FRAME_DETAIL = 0.9, 0.7
@@ -116,7 +116,7 @@ def measure(
 
 def _unturned(records: Fingerprints, pairs: Candidates, alike: Likeness) -> Array:
     found = np.full(len(pairs.first), UNKNOWN, np.float32)
-    some = np.flatnonzero(pairs.mirrored & is_copy(alike))
+    some = np.flatnonzero(pairs.mirrored & _same(alike))
     first, second, start = pairs.first[some], pairs.second[some], pairs.start[some]
     found[some] = likeness(records, first, second, np.zeros(len(some), bool), start).detail
     return found
@@ -146,7 +146,7 @@ def _identical(
 def _kinds(found: Measured) -> Iterator[tuple[int, Kind, float]]:
     """Yield the place, kind and likeness of the candidates that are related, each pair once."""
     alike, turned = found.alike, found.pairs.mirrored
-    copies = is_copy(alike) & (~turned | is_mirrored(found))
+    copies = is_copy(found)
     series = ~turned & ~copies & is_series(found)
     named: set[tuple[int, int]] = set()
     for place in [*np.flatnonzero(copies & ~turned), *np.flatnonzero(copies & turned)]:
@@ -166,19 +166,23 @@ def _kinds(found: Measured) -> Iterator[tuple[int, Kind, float]]:
             yield int(place), "series", float(max(alike.whole[place], found.features[place]))
 
 
-def is_copy(alike: Likeness) -> NDArray[np.bool]:
-    """Tell which pairs show the same, but for size, edges, compression, light; bool [m]."""
+def is_copy(found: Measured) -> NDArray[np.bool]:
+    """Tell which pairs show the same, but for size, edges, compression, light; bool [m].
+
+    Or in other colours, or turned round; but not of what looks the same from both sides.
+    """
+    detail, turned = found.alike.detail, found.pairs.mirrored
+    changed = turned | (found.alike.colour > RECOLOURED)
+    certain = (detail >= CHANGED_DETAIL) & (~turned | (detail - found.unturned >= MIRRORED_MORE))
+    return np.asarray(_same(found.alike) & (~changed | certain))
+
+
+def _same(alike: Likeness) -> NDArray[np.bool]:
     return np.asarray(
         (alike.whole >= COPY_WHOLE)
         & (alike.detail >= COPY_DETAIL)
         & (alike.overlap >= COPY_OVERLAP)
     )
-
-
-def is_mirrored(found: Measured) -> NDArray[np.bool]:
-    """Tell which copies show more of the same if one of the two is turned round; bool [m]."""
-    detail = found.alike.detail
-    return np.asarray((detail >= MIRRORED_DETAIL) & (detail - found.unturned >= MIRRORED_MORE))
 
 
 def is_series(found: Measured) -> NDArray[np.bool]:
