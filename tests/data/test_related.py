@@ -108,6 +108,14 @@ def test_photographs_of_one_shape_in_two_colours_are_a_series_and_no_recoloured_
         assert kind == ("series" if len(red & {*pair}) == 1 else "copy")
 
 
+def test_a_copy_in_another_category_is_found_and_another_photograph_of_the_same_is_none() -> None:
+    some, rng = Collection(20), np.random.default_rng(0)
+    copy = some.add(as_jpeg(scene(0)), "dog/a.jpg")
+    some.add(photograph(scene(600), rng, grain=11))
+    some.add(photograph(scene(600), rng, grain=11), "dog/b.jpg")
+    assert some.kinds() == {(f"{0:064x}", copy): "copy"}
+
+
 def test_the_same_pixels_in_another_file_are_found() -> None:
     some = Collection(10)
     twins = [some.add(scene(3)), some.add(scene(3))]

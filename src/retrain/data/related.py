@@ -22,7 +22,7 @@ COPY_WHOLE = 0.95
 COPY_DETAIL = 0.75
 COPY_OVERLAP = 0.6
 RECOLOURED = 14.0  # of 255, root mean square
-# Mirrored and recoloured copies need more: two signs of one shape look like either.
+# Mirrored or recoloured, or in two categories: more, as two signs of one shape are that alike.
 CHANGED_DETAIL = 0.9
 MIRRORED_MORE = 0.1  # detail than if neither is turned round
 # A series: of neighbours; of pictures whose names and times say nothing.
@@ -172,7 +172,7 @@ def is_copy(found: Measured) -> NDArray[np.bool]:
     Or in other colours, or turned round; but not of what looks the same from both sides.
     """
     detail, turned = found.alike.detail, found.pairs.mirrored
-    changed = turned | (found.alike.colour > RECOLOURED)
+    changed = turned | (found.alike.colour > RECOLOURED) | ~found.same
     certain = (detail >= CHANGED_DETAIL) & (~turned | (detail - found.unturned >= MIRRORED_MORE))
     return np.asarray(_same(found.alike) & (~changed | certain))
 
