@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
+from scipy.ndimage import gaussian_filter
 
 from retrain.data.fingerprints import FINGERPRINT, describe
 from retrain.data.images import decode
@@ -71,14 +72,48 @@ def test_mirrored_copies_are_found() -> None:
     assert some.kinds() == dict.fromkeys(pairs, "mirrored copy")
 
 
-def test_recoloured_copies_are_found() -> None:
-    def other_colours(image: Image.Image) -> Image.Image:
-        y, blue, red = image.convert("YCbCr").split()
-        return Image.merge("YCbCr", (y, red, ImageOps.invert(blue))).convert("RGB")
+def photograph(sign: Image.Image, rng: np.random.Generator, grain: float = 8) -> Image.Image:
+    noise = grain * gaussian_filter(rng.normal(size=(sign.height, sign.width, 1)), (1.5, 1.5, 0))
+    return Image.fromarray(np.clip(np.asarray(sign) + noise, 0, 255).astype(np.uint8))
 
+
+def test_photographs_of_a_thing_that_is_the_same_on_both_sides_are_no_mirrored_copies() -> None:
+    some, rng = Collection(20), np.random.default_rng(0)
+    half = scene(600).crop((0, 0, 80, 120))
+    sign = Image.new("RGB", (160, 120))
+    sign.paste(half, (0, 0))
+    sign.paste(ImageOps.mirror(half), (80, 0))
+    for _ in range(12):
+        some.add(photograph(sign, rng))
+    assert set(some.kinds().values()) == {"copy"}
+
+
+def other_colours(image: Image.Image) -> Image.Image:
+    y, blue, red = image.convert("YCbCr").split()
+    return Image.merge("YCbCr", (y, red, ImageOps.invert(blue))).convert("RGB")
+
+
+def test_recoloured_copies_are_found() -> None:
     some = Collection(40)
     pairs = {(f"{i:064x}", some.add(as_jpeg(other_colours(scene(i))))) for i in range(12)}
     assert some.kinds() == dict.fromkeys(pairs, "recoloured copy")
+
+
+def test_photographs_of_one_shape_in_two_colours_are_a_series_and_no_recoloured_copies() -> None:
+    some, rng = Collection(20), np.random.default_rng(0)
+    red = {some.add(photograph(scene(600), rng, grain=11)) for _ in range(4)}
+    for _ in range(4):
+        some.add(photograph(other_colours(scene(600)), rng, grain=11))
+    for pair, kind in some.kinds().items():
+        assert kind == ("series" if len(red & {*pair}) == 1 else "copy")
+
+
+def test_a_copy_in_another_category_is_found_and_another_photograph_of_the_same_is_none() -> None:
+    some, rng = Collection(20), np.random.default_rng(0)
+    copy = some.add(as_jpeg(scene(0)), "dog/a.jpg")
+    some.add(photograph(scene(600), rng, grain=11))
+    some.add(photograph(scene(600), rng, grain=11), "dog/b.jpg")
+    assert some.kinds() == {(f"{0:064x}", copy): "copy"}
 
 
 def test_the_same_pixels_in_another_file_are_found() -> None:

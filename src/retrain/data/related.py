@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.data.alignment import Array, Likeness, Rows, likeness
+from retrain.data.alignment import UNKNOWN, Array, Likeness, Rows, likeness
 from retrain.data.candidates import Candidates, Standard, by_features, by_pixels, merged, plain
 from retrain.data.fingerprints import Fingerprints
 from retrain.data.records import Picture
@@ -22,6 +22,9 @@ COPY_WHOLE = 0.95
 COPY_DETAIL = 0.75
 COPY_OVERLAP = 0.6
 RECOLOURED = 14.0  # of 255, root mean square
+# Mirrored or recoloured, or in two categories: more, as two signs of one shape are that alike.
+CHANGED_DETAIL = 0.9
+MIRRORED_MORE = 0.1  # detail than if neither is turned round
 # A series: of neighbours; of pictures whose names and times say nothing.
 NEAR_WHOLE, NEAR_FEATURES = 0.85, 0.6
 FRAME_WHOLE, FRAME_DETAIL = 0.9, 0.7
@@ -32,12 +35,15 @@ SERIES_FEATURES = 0.7
 class Measured:
     """Candidates and all that is known of them; m rows each.
 
-    alike: of their pixels. features: cosine of their standardised features, 0 without features.
+    alike: of their pixels. unturned: likeness in detail of those that look like mirrored copies, if
+    neither is turned round; UNKNOWN for others.
+    features: cosine of their standardised features, 0 without features.
     close: among one another's nearest by features. same: of one category.
     """
 
     pairs: Candidates
     alike: Likeness
+    unturned: Array
     features: Array
     close: NDArray[np.bool]
     near: NDArray[np.bool]
@@ -96,14 +102,24 @@ def measure(
         close = _ordered_pairs(pairs.first[both], pairs.second[both])
     # Where pixels were close, they know best where to begin.
     pairs = merged(parts, [np.full(len(p.first), -i, np.float32) for i, p in enumerate(parts)])
+    alike = likeness(records, pairs.first, pairs.second, pairs.mirrored, pairs.start)
     return Measured(
         pairs,
-        likeness(records, pairs.first, pairs.second, pairs.mirrored, pairs.start),
+        alike,
+        _unturned(records, pairs, alike),
         standard.products(pairs.first, pairs.second) if standard else _zeros(pairs),
         _among(pairs, close),
         _among(pairs, _ordered_pairs(beside.first, beside.second)),
         _same_category(pictures, pairs),
     )
+
+
+def _unturned(records: Fingerprints, pairs: Candidates, alike: Likeness) -> Array:
+    found = np.full(len(pairs.first), UNKNOWN, np.float32)
+    some = np.flatnonzero(pairs.mirrored & _same(alike))
+    first, second, start = pairs.first[some], pairs.second[some], pairs.start[some]
+    found[some] = likeness(records, first, second, np.zeros(len(some), bool), start).detail
+    return found
 
 
 def _contents(pictures: Sequence[Picture]) -> Rows:
@@ -130,7 +146,7 @@ def _identical(
 def _kinds(found: Measured) -> Iterator[tuple[int, Kind, float]]:
     """Yield the place, kind and likeness of the candidates that are related, each pair once."""
     alike, turned = found.alike, found.pairs.mirrored
-    copies = is_copy(alike)
+    copies = is_copy(found)
     series = ~turned & ~copies & is_series(found)
     named: set[tuple[int, int]] = set()
     for place in [*np.flatnonzero(copies & ~turned), *np.flatnonzero(copies & turned)]:
@@ -150,8 +166,18 @@ def _kinds(found: Measured) -> Iterator[tuple[int, Kind, float]]:
             yield int(place), "series", float(max(alike.whole[place], found.features[place]))
 
 
-def is_copy(alike: Likeness) -> NDArray[np.bool]:
-    """Tell which pairs show the same, but for size, edges, compression, light; bool [m]."""
+def is_copy(found: Measured) -> NDArray[np.bool]:
+    """Tell which pairs show the same, but for size, edges, compression, light; bool [m].
+
+    Or in other colours, or turned round; but not of what looks the same from both sides.
+    """
+    detail, turned = found.alike.detail, found.pairs.mirrored
+    changed = turned | (found.alike.colour > RECOLOURED) | ~found.same
+    certain = (detail >= CHANGED_DETAIL) & (~turned | (detail - found.unturned >= MIRRORED_MORE))
+    return np.asarray(_same(found.alike) & (~changed | certain))
+
+
+def _same(alike: Likeness) -> NDArray[np.bool]:
     return np.asarray(
         (alike.whole >= COPY_WHOLE)
         & (alike.detail >= COPY_DETAIL)
