@@ -33,14 +33,13 @@ class SplitConfig:
 
     group_by: a regular expression on relative paths; pictures for which it finds the same text
         stay together. None to keep only identical pictures together.
-    relate: whether pictures that belong together are looked for: copies, bursts, series. Not by
-        default: where all pictures look alike, whole categories count as series.
+    relate: whether pictures that belong together are looked for: copies, bursts, series.
     hold_out: the share of pictures that are for the test and never learned from, 0..1; None for a
         tenth of many pictures, and none of few.
     """
 
     group_by: str | None = None
-    relate: bool = False
+    relate: bool = True
     hold_out: float | None = None
 
 
