@@ -13,11 +13,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"  # data that lies beside the project on some machines
-# Options of trainings whose outcome matters little, and not at all.
-QUICK = ("--size", "128", "--fine-tune", "never", "--no-int8")
+# Options of trainings whose outcome matters little, and not at all. Drawn pictures look alike, so
+# relations would join many; who tests them says so (--relate).
+QUICK = ("--size", "128", "--fine-tune", "never", "--no-int8", "--no-relate")
 QUICKEST = (
     *("--backbone", "mobilenetv2_035", "--weights", "none", "--size", "64"),
-    *("--fine-tune", "never", "--no-int8"),
+    *("--fine-tune", "never", "--no-int8", "--no-relate"),
 )
 LONG = (  # for trainings that must not end by themselves
     *("--size", "128", "--fine-tune", "always", "--minutes", "0", "--epochs", "400"),
