@@ -46,7 +46,7 @@ def test_train_guess_sort_and_reuse(tmp_path: Path) -> None:
     result = retrain("train", root, *options)
     assert result.returncode == 0, result.stderr
     assert "Skipped disc/broken.jpg" in result.stderr
-    assert "Fine-tuning: training the last 5 layer groups" in result.stderr
+    assert "Fine-tuning: the last 3 of 5 layer groups" in result.stderr
     assert "The head alone is kept: " in result.stderr  # it makes no mistake
     assert result.stdout.startswith("On pictures like these: ")
     assert "\nThe head, cross-validated: accuracy " in result.stdout

@@ -64,7 +64,7 @@ def test_a_backbone_runs_saves_and_frees_its_last_groups(
         if isinstance(layer, keras.layers.BatchNormalization)
     )
     # Building finds a rate for each variable by its layer's name, or fails.
-    make_optimizer(FineTuneConfig(groups=2), (1e-4, 1e-3), model, backbone, 1).build(
+    make_optimizer(FineTuneConfig(), (1e-4, 1e-3), model, backbone, 2).build(
         model.trainable_variables
     )
 
