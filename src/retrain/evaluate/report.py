@@ -116,7 +116,7 @@ def _names(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what a model was judged by, by name and in words, as far as there are figures."""
     words = (
         ("cross_fitted", "Cross-validated head"),
-        ("one_fold", "Fine-tuned model, on the fold that chose its epoch"),
+        ("one_fold", "Fine-tuned model, on the fold that judged it"),
         ("test", "Test"),
         ("validation", "Validation"),
     )

@@ -37,7 +37,7 @@ class Judgement:
     """What is known of a trained model.
 
     evaluations: by what it was judged on: `cross_fitted` is the head's, on all pictures that it
-        learned from; `one_fold` the fine-tuned model's, on the fold that chose its epoch;
+        learned from; `one_fold` the fine-tuned model's, on the fold that judged it;
         `validation` and `test` are sides. What has no pictures is not among them.
     leading: the name of the evaluation that speaks for the model.
     beyond: the stress test of the head; None where nothing can be held out.

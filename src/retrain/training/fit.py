@@ -104,7 +104,7 @@ def fit(
             title = f"step {end} of {progress.plan.steps}"
             with report.bar(title, end - progress.step) as advance:
                 progress, trained = _train_round(
-                    learner, batches, progress, clock, report, log=log, advance=advance
+                    learner, batches, progress, clock, log=log, advance=advance
                 )
             logits = validation.predict() if trained and validation else None
             # Only other pictures show whether the last step spoilt the model.
@@ -126,6 +126,12 @@ def fit(
             checkpoints.save(progress, learner)
     finally:
         batches.close()
+    planned, steps = progress.plan.totals[0][1], progress.plan.steps
+    if steps < planned:
+        report.say(
+            f"The cycle was shortened to {counted(steps, 'step')} of {planned}, to end in time: "
+            "the machine was slower than when it was timed."
+        )
     if progress.stopped:  # a training that goes on must not go further
         checkpoints.save(progress, learner)
     return progress
@@ -171,7 +177,6 @@ def _train_round(
     batches: Batches,
     progress: Progress,
     clock: _Clock,
-    report: Reporter,
     *,
     log: Log,
     advance: Advance,
@@ -197,10 +202,6 @@ def _train_round(
         advance(1)
         steps = clock.steps(step, plan)
         if steps < plan.steps:
-            report.say(
-                f"The machine is slower than it was: the cycle ends after "
-                f"{counted(steps, 'step')}, not {plan.steps}, to end in time."
-            )
             plan = plan.shortened(step, steps)
     return replace(progress, plan=plan, step=step), (float(np.mean(losses)), max(rates))
 
