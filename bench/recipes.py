@@ -273,7 +273,7 @@ def ours(recipe: str) -> Callable[[Setting], Answer]:
                 categories=tuple(setting.categories),
                 config=config,
             )
-            log = TensorBoard(Path(folder), setting.categories, setting.parts["validation"].labels)
+            log = TensorBoard(Path(folder), setting.categories)
             seconds = seconds_per_picture(Forward(setting.network, True), setting.rules.size)
             deadline = time.monotonic() + 60 * config.minutes
             budget = Budget(seconds, deadline, Path(folder))

@@ -73,9 +73,15 @@ class Heard:
     def batch(self, step: int, loss: float, learning_rate: float, inputs: Any) -> None:
         self.rates[step] = learning_rate
 
-    def epoch(self, row: EpochRow, scores: np.ndarray | None = None) -> None:
+    def epoch(
+        self,
+        row: EpochRow,
+        scores: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
+    ) -> None:
         assert scores is not None
-        assert scores.shape == (8, 2)
+        assert labels is not None
+        assert scores.shape == (len(labels), 2)
 
 
 class Clock:

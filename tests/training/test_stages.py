@@ -11,6 +11,7 @@ from pictures import write_jpegs
 from retrain.config import TrainConfig
 from retrain.data.images import PixelRules
 from retrain.data.records import Picture
+from retrain.metrics import softmax
 from retrain.model.backbones import backbone_named
 from retrain.model.build import build_backbone, layer_groups
 from retrain.model.predict import Forward, predict_logits
@@ -18,7 +19,9 @@ from retrain.model.weights import Weights
 from retrain.progress import Silent
 from retrain.training.folds import assign_folds
 from retrain.training.head import Head, fit_head
+from retrain.training.history import EpochRow
 from retrain.training.labelled import Labelled
+from retrain.training.logs import TensorBoard
 from retrain.training.task import Task
 from retrain.training.tuning import Tuning
 
@@ -128,7 +131,6 @@ def test_one_fold_judges_and_nothing_that_belongs_to_it_is_learned_from(
     features = task.parts["train"].features
     np.testing.assert_array_equal(tuning.judged_by.features, features[jury])
     np.testing.assert_array_equal(tuning.learned_from.features, features[others])
-    np.testing.assert_array_equal(task.judging_labels(), task.parts["train"].labels[jury])
 
 
 def test_the_users_validation_pictures_judge_and_all_others_are_learned_from(
@@ -139,7 +141,7 @@ def test_the_users_validation_pictures_judge_and_all_others_are_learned_from(
     assert len(task.jury()) == 0
     assert tuning.judged_by is task.parts["validation"]
     assert tuning.learned_from is task.parts["train"]
-    assert len(task.judging_labels()) == 6
+    assert len(tuning.judged_by.labels) == 6
 
 
 def test_where_no_picture_can_judge_all_are_learned_from(network: keras.Model) -> None:
@@ -147,3 +149,21 @@ def test_where_no_picture_can_judge_all_are_learned_from(network: keras.Model) -
     tuning, _ = tuning_of(task)
     assert len(tuning.judged_by.labels) == 0
     assert len(tuning.learned_from.labels) == 2
+
+
+def test_rounds_of_a_large_jury_are_shown_by_a_part_of_it_with_its_own_truth(
+    network: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrain.training.tuning.SHOWN", 3)
+    task = some_task(network, [str(i) for i in range(40)], folder=tmp_path)
+    tuning, _ = tuning_of(task)
+    assert len(tuning.judged_by.labels) > 3
+    rig = tuning.rig(1, 0, 4, (1e-4, 1e-3), tmp_path, print)
+    assert rig.validation is not None
+    logits = rig.validation.predict()
+    assert len(logits) == len(rig.validation.labels) == 3
+    row = EpochRow("fine_tune", 1, 1, None, 1.0, 1.0, 0.5, 0.5, 1e-3, 1.0)
+    TensorBoard(tmp_path / "logs", task.categories).epoch(
+        row, softmax(logits), rig.validation.labels
+    )
+    assert list((tmp_path / "logs" / "fine_tune").iterdir())

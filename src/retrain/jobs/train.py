@@ -100,7 +100,7 @@ def train(
         with _tidy(run, checkpoints):
             # The head, then fine-tuning.
             seconds = seconds_per_picture(extracted.forward, opening.rules.size)
-            log = TensorBoard(run.logs, task.categories, task.judging_labels())
+            log = TensorBoard(run.logs, task.categories)
             after = REPORT_SECONDS + expected_seconds(task, seconds, config.int8)
             budget = Budget(seconds, _deadline(begun, config, after), workspace.bottlenecks)
             learned = learn(task, budget, checkpoints, report, log=log)

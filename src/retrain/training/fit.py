@@ -59,8 +59,13 @@ class Log(Protocol):
     def batch(self, step: int, loss: float, learning_rate: float, inputs: NDArray[Any]) -> None:
         """Hear of a training step."""
 
-    def epoch(self, row: EpochRow, scores: NDArray[np.float32] | None = None) -> None:
-        """Hear of a round and its probabilities [n, k] on validation data."""
+    def epoch(
+        self,
+        row: EpochRow,
+        scores: NDArray[np.float32] | None = None,
+        labels: NDArray[np.integer] | None = None,
+    ) -> None:
+        """Hear of a round, its probabilities [n, k] on validation data, and the truth, int [n]."""
 
 
 def fit(
@@ -117,7 +122,10 @@ def fit(
             if validation and logits is not None:
                 row = _judged(row, logits, validation.labels)
             row_out(_cells(row))
-            log.epoch(row, None if logits is None else softmax(logits))
+            if validation and logits is not None:
+                log.epoch(row, softmax(logits), validation.labels)
+            else:
+                log.epoch(row)
             progress = replace(
                 progress,
                 history=(*progress.history, row),

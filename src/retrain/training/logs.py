@@ -22,17 +22,14 @@ SAMPLE = 16  # number of pictures of the first batch that are shown
 class TensorBoard:
     """Writes the logs of each stage to a folder of its own."""
 
-    def __init__(
-        self, folder: Path, categories: Sequence[str], labels: NDArray[np.integer]
-    ) -> None:
+    def __init__(self, folder: Path, categories: Sequence[str]) -> None:
         """Prepare; files are made when a stage first logs.
 
         Args:
             folder: the folder of all logs.
             categories: the names of the categories, in the order of the outputs.
-            labels: int [n], the true categories of the validation pictures.
         """
-        self._folder, self._categories, self._labels = folder, categories, labels
+        self._folder, self._categories = folder, categories
         self._writers: dict[str, Any] = {}
 
     def _writer(self, stage: str) -> Any:
@@ -51,14 +48,26 @@ class TensorBoard:
             if step == 1 and inputs.dtype == np.uint8:
                 tf.summary.image("batch", inputs, max_outputs=SAMPLE)
 
-    def epoch(self, row: EpochRow, scores: NDArray[np.float32] | None = None) -> None:
-        """Log a round (for the head: a penalty) and its scores [n, k] on validation pictures."""
+    def epoch(
+        self,
+        row: EpochRow,
+        scores: NDArray[np.float32] | None = None,
+        labels: NDArray[np.integer] | None = None,
+    ) -> None:
+        """Log a round (for the head: a penalty), and what pictures were taken for.
+
+        Args:
+            row: the round.
+            scores: probabilities of n pictures that are not learned from, [n, k].
+            labels: their true categories, int [n].
+        """
         with self._writer(row.stage).as_default(row.epoch):
             for name, value in asdict(row).items():
                 if isinstance(value, float) and np.isfinite(value):
                     tf.summary.scalar(f"epoch/{name}", value)
-            if scores is not None and len(scores) and len(self._categories) <= MOST_CATEGORIES:
-                cells = confusion_matrix(self._labels, scores.argmax(axis=1), scores.shape[1])
+            few = len(self._categories) <= MOST_CATEGORIES
+            if scores is not None and labels is not None and len(scores) and few:
+                cells = confusion_matrix(labels, scores.argmax(axis=1), scores.shape[1])
                 figure = draw_confusion(cells, self._categories)
                 tf.summary.image("confusion", _pixels(figure)[None])
         self._writer(row.stage).flush()

@@ -40,11 +40,6 @@ class Task:
     categories: tuple[str, ...]
     config: TrainConfig
 
-    def judging_labels(self) -> NDArray[np.integer]:
-        """Return the true categories of the pictures that judge fine-tuning, int [n]."""
-        jury = self.jury()
-        return self.parts["train"].labels[jury] if len(jury) else self.parts["validation"].labels
-
     def jury(self) -> NDArray[np.intp]:
         """Return the rows of training pictures that judge fine-tuning: those of one fold.
 
