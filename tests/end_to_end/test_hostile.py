@@ -74,7 +74,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hostile]:
             return retrain(*line, under=(*anyone, *measured(folder / name)))
 
         with ThreadPoolExecutor(1) as other:
-            without = other.submit(run, "without", "train", plain, *QUICKEST)
+            without = other.submit(run, "without", "train", plain, *QUICKEST, "--relate")
             script = [sys.executable, "-c", CHECK, str(root / "data")]
             checked = subprocess.run(
                 [*anyone, *measured(folder / "check"), *script],

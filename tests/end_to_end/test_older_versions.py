@@ -100,6 +100,8 @@ def test_series_with_test_pictures_take_no_category_from_training(old_workspace:
     assert result.returncode == 0, result.stderr
     assert " pairs of a series were found (related.csv names them)" in result.stderr
     assert "would have left a category without training pictures" in result.stderr
+    assert " pictures left training, because they belong together with" in result.stderr
+    assert " --hold-out 0 learns from all pictures; --no-relate keeps them " in result.stderr
     after = sides(old_workspace / "model")
     assert {key for key, side in before.items() if side == "test"} <= {
         key for key, side in after.items() if side == "test"

@@ -16,7 +16,7 @@ from retrain.jobs.training_data import (
     Gathered,
     TrainingData,
     gather,
-    report_counts,
+    report_moved,
     report_related,
     split_up,
 )
@@ -62,9 +62,7 @@ class Start:
             relations = with_previous(find(pictures, records, features), relations)
         data = split_up(self.gathered, relations, self.config, Silent())
         report_related(data, report)
-        if data.side_counts() != self.data.side_counts():
-            report.say("Pictures that belong together changed sides:")
-            report_counts(data, report)
+        report_moved(self.data, data, report)
         row_of = {picture.name: row for row, picture in enumerate(pictures)}
         rows = [row_of[picture.name] for picture in data.pictures]
         return Extracted(replace(self, data=data), network, forward, features[rows])

@@ -26,6 +26,7 @@ from retrain.training.labelled import Labelled
 from retrain.workspace import Workspace
 
 MOST_NAMED = 10  # pairs of pictures in two categories
+MANY_LOST = 0.1  # of the training pictures
 FEW_PICTURES = 20  # a category; retrain.py warned below it too
 
 
@@ -253,6 +254,28 @@ def report_related(data: TrainingData, report: Reporter) -> None:
         report.warn(
             f"{counted(reasons['nothing to learn from'], 'pair')} of a series would have left a "
             "category without training pictures and were not joined: some of them are for the test."
+        )
+
+
+def report_moved(before: TrainingData, after: TrainingData, report: Reporter) -> None:
+    """Say how many pictures are on each side now, and what can be done where many left training.
+
+    Args:
+        before: split without what was found just now.
+        after: split with it.
+        report: hears it.
+    """
+    if after.side_counts() == before.side_counts():
+        return
+    report.say("Pictures that belong together changed sides:")
+    report_counts(after, report)
+    lost = len(before.learned_from) - len(after.learned_from)
+    if lost > MANY_LOST * len(before.learned_from):
+        drawn = " --hold-out 0 learns from all pictures;" if after.gathered.drawable else ""
+        report.warn(
+            f"{counted(lost, 'picture')} left training, because they belong together with pictures "
+            f"that are held back.{drawn} --no-relate keeps them in training, but then what is held "
+            "back flatters the model."
         )
 
 
