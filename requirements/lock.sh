@@ -10,5 +10,6 @@ lock() {
 
 lock --extra cpu --output-file requirements/cpu.txt
 lock --extra gpu --constraint requirements/cpu.txt --output-file requirements/gpu.txt
-lock --extra cpu --extra lite1 --group dev --constraint requirements/cpu.txt \
+lock --extra cpu --extra lite1 --extra films --extra vary --extra onnx --extra openvino --extra cluster \
+    --group dev --constraint requirements/cpu.txt \
     --output-file requirements/dev.txt
