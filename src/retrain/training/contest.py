@@ -6,7 +6,7 @@ judge as it takes and as there is time for. What won learns from all pictures in
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import keras
 import numpy as np
@@ -17,6 +17,7 @@ from retrain.metrics import softmax
 from retrain.model.build import copy_under, shift_bias
 from retrain.model.predict import Forward, predict_logits
 from retrain.progress import Reporter, counted, duration
+from retrain.training.augment import strength
 from retrain.training.balance import prior_shift
 from retrain.training.calibration import (
     TUNED,
@@ -29,6 +30,7 @@ from retrain.training.checkpoints import Checkpoints, Progress
 from retrain.training.fit import Course, Log
 from retrain.training.head import Head
 from retrain.training.history import EpochRow
+from retrain.training.mirrored import changed_by_mirror
 from retrain.training.plan import ROUNDS, SPARE, Plan, again
 from retrain.training.stages import fine_tune, follow, is_worth_trying
 from retrain.training.store import Stores
@@ -129,12 +131,32 @@ class Contest:
     def __post_init__(self) -> None:
         object.__setattr__(self, "stores", Stores(self.budget.disk, self.report.warn))
 
+    def is_worth_trying(self) -> bool:
+        """Tell whether fine-tuning is wanted and could show a gain; say why not."""
+        folds, of_picture = self.task.juries(), self.task.folds.of_picture
+        judges = len(self.task.parts["validation"].labels)
+        if folds:
+            judges = int((of_picture == folds[0]).sum())
+        return is_worth_trying(self.head, judges, self.task.config.fine_tune, self.report)
+
+    def with_fitting_views(self) -> "Contest":
+        """Return the same without mirrored views, where a mirror makes another category; say so."""
+        config = self.task.config
+        if not strength(config.augment).flip:
+            return self
+        forward = Forward(self.task.network, constant=True)
+        changed = changed_by_mirror(self.task, self.head, forward)
+        if not changed:
+            return self
+        names = named(self.task.categories, changed)
+        self.report.say(f"Views are not mirrored: left and right matter for {names}.")
+        config = replace(config, augment=replace(config.augment, flip=False))
+        return replace(self, task=replace(self.task, config=config))
+
     def judged(self) -> Judged | None:
-        """Fine-tune and let the folds judge; None where it is not tried, which is said."""
-        folds, recipe = self.task.juries(), self.task.config.fine_tune
+        """Fine-tune and let the folds judge; None where there is no time for it, which is said."""
+        folds = self.task.juries()
         tuning = self._tuning(folds[0] if folds else None)
-        if not is_worth_trying(self.head, len(tuning.judged_by.labels), recipe, self.report):
-            return None
         begun = time.monotonic()
         share = self.budget.part(1, 1) if folds else self.budget  # the second is for all pictures
         tuned = fine_tune(tuning, share, self.stores, self.checkpoints, self.report, log=self.log)
@@ -246,6 +268,17 @@ class Contest:
         usual = self.task.config.fine_tune.smoothing == FineTuneConfig().smoothing
         prior = TUNED if usual else None
         return Answers(np.full(len(logits), fold), rows.astype(np.intp), logits, jury.labels, prior)
+
+
+def named(categories: Sequence[str], indices: Sequence[int], most: int = 3) -> str:
+    """Name categories, not too many.
+
+    >>> named("abcde", [0, 2]), named("abcde", [0, 1, 2, 3, 4])
+    ("'a', 'c'", "'a', 'b', 'c' and 2 others")
+    """
+    first = ", ".join(repr(categories[i]) for i in indices[:most])
+    rest = len(indices) - most
+    return f"{first} and {rest} other{'s' * (rest > 1)}" if rest > 0 else first
 
 
 def is_better(gains: NDArray[np.floating]) -> bool:

@@ -35,6 +35,8 @@ class Learned:
     calibration: how the temperature was found.
     history: one row for each penalty of the head and for each round of fine-tuning.
     progress: how far fine-tuning came by which plan; None if there was none.
+    mirrored: whether fine-tuning was shown mirrored views.
+    judging_folds: how many folds judged fine-tuning; 0 if none did, or not to the end.
     refitted: whether the fine-tuned model was trained once more, on all pictures, after the one
         that was judged; its figures are those of the judged one, but for the test's.
     """
@@ -50,6 +52,8 @@ class Learned:
     history: Sequence[EpochRow]
     progress: Progress | None
     refitted: bool = False
+    mirrored: bool = True
+    judging_folds: int = 0
 
 
 def learn(
@@ -74,11 +78,14 @@ def learn(
         log.epoch(row)
     # Fine-tuning from there, if there is anything to gain and time for it.
     contest = Contest(task, head, weights, budget, checkpoints, report, log)
+    if not contest.is_worth_trying():
+        return _kept_head(task, head)
+    contest = contest.with_fitting_views()
     judged = contest.judged()
     if judged is None:
         return _kept_head(task, head)
     if judged.answers is None or not _wins(judged.answers, contest, report):
-        return _kept_head(task, head, judged)
+        return _kept_head(contest.task, head, judged)
     return _kept_tuned(judged, judged.answers, contest)
 
 
@@ -105,6 +112,8 @@ def _kept_tuned(judged: Judged, answers: Answers, contest: Contest) -> Learned:
         history=(*head.rows(), *judged.history, *more),
         progress=judged.progress,
         refitted=last is not None,
+        mirrored=contest.task.config.augment.flip,
+        judging_folds=len(answers.folds) if len(answers.rows) else 0,
     )
 
 
@@ -143,6 +152,8 @@ def _kept_head(task: Task, head: Head, tried: Judged | None = None) -> Learned:
         calibration=head.calibration,
         history=(*head.rows(), *(tried.history if tried else ())),
         progress=tried.progress if tried else None,
+        mirrored=task.config.augment.flip,
+        judging_folds=len(tried.answers.folds) if tried and tried.answers else 0,
     )
 
 
