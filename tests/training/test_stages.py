@@ -11,7 +11,7 @@ from PIL import Image
 from pictures import write_jpegs
 from retrain.config import TrainConfig
 from retrain.data.images import PixelRules
-from retrain.data.records import Picture
+from retrain.data.records import Picture, Side
 from retrain.metrics import softmax
 from retrain.model.backbones import backbone_named
 from retrain.model.build import build_backbone, layer_groups
@@ -200,7 +200,7 @@ def test_where_a_mirror_makes_another_category_views_are_not_mirrored(
     none = train.some(np.zeros(0, np.intp))
     groups, config = [picture.key for picture in pictures], TrainConfig()
     folds = assign_folds(groups, train.labels, config.head.folds)
-    parts = {"train": train, "validation": none, "test": none}
+    parts: dict[Side, Labelled] = {"train": train, "validation": none, "test": none}
     task = Task(network, backbone, rules, parts, groups, folds, ("left", "right"), config)
     head = fit_head(train, folds, groups, config.head, None, Silent())
     changed = changed_by_mirror(task, head, forward)
