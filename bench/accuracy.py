@@ -5,7 +5,7 @@
 
 Each run is `retrain train` in a workspace of its own, whose labels.csv names sides and groups: a
 seed deals the pictures of a set into 70 % to learn from and 30 % for the test, as `bench/rungs.py`
-does, with 80 more persons in the test of sign_digits. WORK/accuracy.jsonl keeps the figures of the test;
+does, with 80 more persons in the test of sign_digits. WORK/accuracy.jsonl keeps what the test says;
 what is there is not run again. OPTIONS go to the command, and name the row of the table.
 """
 
