@@ -121,7 +121,7 @@ class Draw:
         from retrain.training.checkpoints import Checkpoints
         from retrain.training.fit import Course, fit
         from retrain.training.ladder import VIEWS
-        from retrain.training.plan import PASSES, RATES, RATES_ABOVE, Plan, batch_size, wanted_steps
+        from retrain.training.plan import PASSES, Plan, batch_size, wanted_steps
         from retrain.training.store import Stores
         from retrain.training.tuning import Tuning
 
@@ -129,9 +129,7 @@ class Draw:
         told = first.split(":")
         groups = int(told[0])
         task = replace(self.task, config=changed(self.task.config, settings))
-        usual = RATES_ABOVE if groups < 5 else RATES
-        rates = task.config.fine_tune.learning_rates or usual
-        rate = float(told[2]) if len(told) > 2 else rates[1]
+        rate = float(told[2]) if len(told) > 2 else task.config.fine_tune.learning_rates[1]
         tuning = Tuning.of(task, self.head, None, task.folds.numbers()[0])
         count = len(tuning.learned_from.labels)
         batch = batch_size(count, None)

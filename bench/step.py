@@ -112,10 +112,9 @@ class Rows:
     def _optimizer(self, model: Any) -> Any:
         from retrain.config import FineTuneConfig
         from retrain.training.optim import make_optimizer
-        from retrain.training.plan import RATES
 
         config, every = FineTuneConfig(), len(self.backbone.group_ends) + 1
-        return make_optimizer(config, RATES, model, self.backbone, every)
+        return make_optimizer(config, config.learning_rates, model, self.backbone, every)
 
     def _keras(self) -> Run:
         import keras

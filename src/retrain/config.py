@@ -113,8 +113,7 @@ class FineTuneConfig:
     epochs: how often each picture is shown, at most; None for what the plan finds right.
     groups: the number of layer groups that are trained, counted from the end; None for as many as
         there is time for.
-    learning_rates: the peaks of the first layer group and of the head, geometric in between; None
-        for what suits the layers that train.
+    learning_rates: the peaks of the first layer group and of the head, geometric in between.
     folds: how many folds judge it, each after a training that they are kept out of, at most; None
         for as many as it takes.
     find_rate: whether a sweep chooses the head's peak, and the others in proportion, where that
@@ -130,7 +129,7 @@ class FineTuneConfig:
     epochs: int | None = None
     groups: int | None = None
     folds: int | None = None
-    learning_rates: tuple[float, float] | None = None
+    learning_rates: tuple[float, float] = (1e-4, 1e-3)
     find_rate: bool = False
     weight_decay: float = 1e-2
     batch: int | None = None

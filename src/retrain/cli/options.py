@@ -97,6 +97,8 @@ def setting(flag: str, place: str, text: str, kind: Any = None) -> Callable[[Com
     section, _, inner = place.partition("__")
     owner: Any = getattr(TrainConfig(), section) if inner else TrainConfig()
     default, hint = getattr(owner, inner or section), get_type_hints(type(owner))[inner or section]
+    if isinstance(default, tuple):
+        default = ":".join(f"{value:g}" for value in default)
     if get_origin(hint) is Literal:
         kind = click.Choice(get_args(hint))
     if hint is bool:
@@ -238,8 +240,7 @@ tuning_options = _together(
     setting(
         "--lr",
         "fine_tune__learning_rates",
-        "Highest learning rate; LOW:HIGH for the first layers of the network and for the head; if "
-        "not given, what suits the layers that train.",
+        "Highest learning rate; LOW:HIGH for the first layers of the network and for the head.",
         LearningRates(),
     ),
     setting(

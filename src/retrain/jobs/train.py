@@ -190,6 +190,7 @@ def _plan(learned: Learned) -> dict[str, Any] | None:
         "seconds_planned": plan.seconds,
         "seconds": progress.seconds,
         "mirrored_views": learned.mirrored,
+        "tuned_share": learned.share,
         "judging_folds": learned.judging_folds,
         "refitted": learned.refitted,
     }

@@ -16,8 +16,6 @@ from retrain.training.pipeline import Sampler
 from retrain.training.plan import (
     LEAST_STEPS,
     PASSES,
-    RATES,
-    RATES_ABOVE,
     ROUNDS,
     SPARE,
     Pace,
@@ -123,8 +121,7 @@ def _wanted(tuning: Tuning, groups: int) -> Plan:
     at_least = 1 if recipe.epochs else LEAST_STEPS
     steps = wanted_steps(count, batch, passes, at_least=at_least)
     views = VIEWS if stored else 0
-    rates = recipe.learning_rates or (RATES_ABOVE if stored else RATES)
-    return Plan(groups, views, batch, rates, ((0, steps),))
+    return Plan(groups, views, batch, recipe.learning_rates, ((0, steps),))
 
 
 def _in_time(plan: Plan, pace: Pace, steps: int) -> Plan:

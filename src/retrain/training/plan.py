@@ -12,9 +12,6 @@ ROUNDS = 8  # of a cycle; after each its losses are shown and its state is kept
 SMALL, SMALL_BATCH, BATCH = 300, 16, 32  # below so many pictures a batch is small
 LEAST_STEPS = 300  # of a cycle that has the time: a few dozen move nothing
 PASSES = 24  # through the pictures
-# Peaks of the first layer group and of the head: with all layers, and above frozen ones, where more
-# was better (docs/recipes.md).
-RATES, RATES_ABOVE = (1e-4, 1e-3), (2e-4, 2e-3)
 SPARE = 0.9  # of the time left that is planned for; the rest is for what nobody foresees
 
 
