@@ -1,0 +1,348 @@
+"""Shortcuts: what is no part of the thing shown, tells a category by itself, and moves the model.
+
+Two things must be true before one is raised. The cue by itself ranks pictures of a category above
+others, cross-fitted; and the model's answers change if the cue is taken away from its pictures, or
+brought into others, by more than the same change of other pictures does. Colour is information.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from retrain.data.images import BadPicture, PixelRules, Pixels, decode, fit_pixels, read_bytes
+from retrain.data.records import Picture
+from retrain.evaluate import interventions
+from retrain.evaluate.cues import (
+    CUES,
+    CueName,
+    Looks,
+    Overlay,
+    auroc,
+    find_overlay,
+    overlay_scores,
+    scores_of,
+    surprise,
+)
+from retrain.evaluate.findings import Finding
+from retrain.evaluate.interventions import Change
+
+AREA, SURPRISE = 0.75, 4.0  # from which a cue is tried on the model; of the area, of its errors
+MOST_TRIED = 6  # cues, those that tell most first
+TRIED_ON = 24  # pictures of the category, and as many others
+MOVED, MOVED_SURPRISE = 0.1, 3.0  # of the mean probability; of its standard errors
+
+Values = NDArray[np.float64]
+# Says for pixels uint8 [m, size, size, 3] of rows [m] what the model thinks, float [m, k], having
+# learned from none of these pictures, as far as that can be.
+Answer = Callable[[Pixels, NDArray[np.integer]], NDArray[np.floating]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The pictures that cues are looked for in, and how they are told.
+
+    pictures: n of them. labels: int [n]. fold: int [n], what belongs together is in one.
+    groups: of what belongs together, by picture. categories: k names.
+    """
+
+    pictures: Sequence[Picture]
+    labels: NDArray[np.integer]
+    fold: NDArray[np.integer]
+    groups: Sequence[str]
+    categories: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A cue that tells a category by itself. area: of the ROC curve. strength: float [n], by row.
+
+    overlay: where it is one.
+    """
+
+    cue: CueName
+    category: int
+    area: float
+    strength: Values
+    overlay: Overlay | None = None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """By how much an intervention moves the mean probability, and how sure that is.
+
+    surprise: in standard errors.
+    """
+
+    by: float
+    surprise: float
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is more than chance, and matters."""
+        return self.by >= MOVED and self.surprise >= MOVED_SURPRISE
+
+
+NOT_MOVED = Moved(0.0, 0.0)
+
+
+def candidates(judged: Judged, looks: Looks) -> list[Candidate]:
+    """Return the cues that tell a category by themselves, those that tell most first."""
+    found = []
+    for category in range(len(judged.categories)):
+        if len(judged.categories) == 2 and category == 1:
+            found += _candidates(judged, looks, category, ("border", "overlay"))
+        else:
+            found += _candidates(judged, looks, category, CUES)
+    return sorted(found, key=lambda one: -one.area)
+
+
+def _candidates(
+    judged: Judged, looks: Looks, category: int, cues: Sequence[CueName]
+) -> list[Candidate]:
+    own, grey, found = judged.labels == category, looks.records["grey"], []
+    independent = len({g for g, o in zip(judged.groups, own, strict=True) if o})
+    others = len(set(judged.groups)) - independent
+    for cue in cues:
+        overlay = None
+        if cue == "overlay":
+            scores = overlay_scores(grey, judged.labels, judged.fold, category)
+            overlay = find_overlay(grey, own)
+            if scores is None or overlay is None:
+                continue
+            strength = overlay.scores(grey)
+        else:
+            columns = looks.columns(cue)
+            if (columns == columns[0]).all():
+                continue
+            scores = scores_of(columns, judged.labels, judged.fold, category)
+            strength = columns.max(axis=1) if cue == "border" else scores
+        if cue == "border" and not strength[own].mean() > strength[~own].mean():
+            continue
+        area = auroc(scores, own)
+        if area >= AREA and surprise(area, independent, others) >= SURPRISE:
+            found.append(Candidate(cue, category, area, strength, overlay))
+    return found
+
+
+def shortcut_findings(
+    judged: Judged, looks: Looks, rules: PixelRules, answer: Answer
+) -> list[Finding]:
+    """Return the cues that tell a category by themselves and move the model.
+
+    Args:
+        judged: pictures with their labels.
+        looks: what they look like from the outside.
+        rules: how they become the model's pixels.
+        answer: what the model thinks of changed pixels.
+    """
+    found = []
+    for candidate in candidates(judged, looks)[:MOST_TRIED]:
+        moved = _Trial(judged, looks, rules, answer, candidate).moved()
+        if moved.counts:
+            found.append(_finding(judged, candidate, moved))
+    return found
+
+
+class _Trial:
+    """One cue, tried on the model."""
+
+    def __init__(
+        self,
+        judged: Judged,
+        looks: Looks,
+        rules: PixelRules,
+        answer: Answer,
+        candidate: Candidate,
+    ) -> None:
+        self.judged, self.looks, self.rules, self.answer = judged, looks, rules, answer
+        self.candidate = candidate
+        own = judged.labels == candidate.category
+        strength = candidate.strength
+        # Those that show the cue most, and others, spread over the categories, that show it least.
+        self.own = self._some(np.flatnonzero(own), -strength)
+        self.others = self._some(np.flatnonzero(~own), strength)
+        self.images = {row: self._image(row) for row in (*self.own, *self.others)}
+        self.own = [row for row in self.own if self.images[row] is not None]
+        self.others = [row for row in self.others if self.images[row] is not None]
+
+    def _some(self, rows: NDArray[np.integer], order: Values) -> list[int]:
+        best = rows[np.argsort(order[rows], kind="stable")][: max(TRIED_ON, len(rows) // 2)]
+        step = max(1, len(best) // TRIED_ON)
+        return [int(row) for row in np.sort(best)[::step][:TRIED_ON]]
+
+    def _image(self, row: int) -> Image.Image | None:
+        try:
+            return decode(read_bytes(self.judged.pictures[row].path), 2 * self.rules.size)
+        except BadPicture:  # it has gone since
+            return None
+
+    def moved(self) -> Moved:
+        """Return how much the cue moves the model, taken away or brought in."""
+        if min(len(self.own), len(self.others)) < 2:
+            return NOT_MOVED
+        away, into, beside = self._changes()
+        found = [NOT_MOVED]
+        if away is not None:
+            lost = self._lost(self.own, away)
+            found.append(_difference(lost, self._lost(self.others, away)))
+        if into is not None:
+            won = self._won(into)
+            found.append(_difference(won, self._won(beside) if beside else np.zeros(1)))
+        return max(found, key=lambda one: one.by if one.counts else one.by - 1)
+
+    def _lost(self, rows: Sequence[int], change: Change) -> Values:
+        """Return by how much pictures are less of their category once they are changed."""
+        own = self.judged.labels[list(rows)]
+        places = np.arange(len(rows))
+        return np.asarray(
+            self._said(rows, None)[places, own]
+            - self._said(rows, [change] * len(rows))[places, own]
+        )
+
+    def _won(self, changes: Sequence[Change]) -> Values:
+        """Return by how much others become more of the category once they are changed."""
+        column = self.candidate.category
+        after, before = self._said(self.others, changes), self._said(self.others, None)
+        return np.asarray(after[:, column] - before[:, column])
+
+    def _said(self, rows: Sequence[int], changes: Sequence[Change] | None) -> Values:
+        pixels = []
+        for place, row in enumerate(rows):
+            image = self.images[row]
+            assert image is not None
+            pixels.append(fit_pixels(changes[place](image) if changes else image, self.rules))
+        return np.asarray(self.answer(np.stack(pixels), np.array(rows)), np.float64)
+
+    def _changes(
+        self,
+    ) -> tuple[Change | None, Sequence[Change] | None, Sequence[Change] | None]:
+        """Return what takes the cue away, what brings it in, and what brings in as much else."""
+        cue, looks = self.candidate.cue, self.looks
+        if cue == "border":
+            edges = looks.borders()[self.own]
+            widths = np.where((edges > 0).mean(axis=0) >= 0.5, np.quantile(edges, 0.9, axis=0), 0.0)
+            left, upper, right, lower = widths.tolist()
+            rim = (left, upper, right, lower)
+            return (
+                interventions.cropped(rim),
+                self._from(self.own, lambda donor: interventions.framed(donor, rim)),
+                self._from(self.others, lambda donor: interventions.framed(donor, rim)),
+            )
+        if cue == "overlay":
+            assert self.candidate.overlay is not None
+            box = self.candidate.overlay.box
+            return (
+                interventions.painted_over(box),
+                self._from(self.own, lambda d: interventions.patched(d, box)),
+                self._from(self.others, lambda d: interventions.patched(d, box)),
+            )
+        return (*self._equalised(cue), None)
+
+    def _from(
+        self, donors: Sequence[int], make: Callable[[Image.Image], Change]
+    ) -> Sequence[Change]:
+        """Return a change for each of the others, of donors in turn, never of itself."""
+        turned = [*donors[1:], *donors[:1]]
+        images = [image for row in turned if (image := self.images[row]) is not None]
+        return [make(images[i % len(images)]) for i in range(len(self.others))]
+
+    def _equalised(self, cue: CueName) -> tuple[Change | None, Sequence[Change] | None]:
+        """Return what makes the category like the others, and what makes others like it.
+
+        What cannot be brought in, such as more pixels, is only taken away, and the reverse.
+        """
+        looks = self.looks
+
+        def middles(values: Values) -> tuple[float, float]:
+            return float(np.median(values[self.own])), float(np.median(values[self.others]))
+
+        if cue in ("brightness", "camera"):
+            mean, spread = middles(looks.brightness()), middles(looks.contrast())
+            return (
+                interventions.lit(mean[1], spread[1]),
+                [interventions.lit(mean[0], spread[0])] * len(self.others),
+            )
+        if cue == "aspect":
+            own, other = middles(looks.aspect())
+            return interventions.cut_to(other), [interventions.cut_to(own)] * len(self.others)
+        if cue == "format":
+            return interventions.compressed, [interventions.compressed] * len(self.others)
+        values = looks.sharpness if cue == "sharpness" else looks.shorter_side()
+        change = interventions.blurred_to if cue == "sharpness" else interventions.shrunk_to
+        own, other = middles(values)
+        if own > other:
+            return change(other), None
+        return None, [change(own)] * len(self.others)
+
+
+def _difference(found: Values, beside: Values) -> Moved:
+    by = float(found.mean() - beside.mean())
+    spread = found.var(ddof=1) / len(found)
+    spread += beside.var(ddof=1) / len(beside) if len(beside) > 1 else 0.0
+    return Moved(by, by / max(math.sqrt(float(spread)), 1e-3))
+
+
+_SAID: dict[CueName, str] = {
+    "border": "a plain border",
+    "overlay": "the same stamp, logo or bar",
+    "format": "the file format",
+    "size": "the size in pixels",
+    "aspect": "the shape (width by height)",
+    "sharpness": "sharpness",
+    "brightness": "brightness and contrast",
+    "camera": "the camera",
+}
+_REMEDIES: dict[CueName, str] = {
+    "border": "Cut the border off all pictures",
+    "overlay": "Cut it off all pictures, or cover the same place in all",
+    "format": "Save all pictures in one format",
+    "size": "Take pictures of one size in all categories",
+    "aspect": "Cut all pictures to one shape, or train with --fit pad",
+    "sharpness": "Take pictures of all categories in the same way",
+    "brightness": "Take pictures of all categories in the same light",
+    "camera": "Take pictures of all categories with the same cameras",
+}
+
+
+def _finding(judged: Judged, candidate: Candidate, moved: Moved) -> Finding:
+    category = judged.categories[candidate.category]
+    rows = np.flatnonzero(judged.labels == candidate.category)
+    rows = rows[np.argsort(-candidate.strength[rows], kind="stable")]
+    return Finding(
+        kind="shortcut",
+        pictures=tuple(judged.pictures[row].name for row in rows[:12]),
+        category=category,
+        suggestion="",
+        score=round(0.9 + 0.1 * (2 * candidate.area - 1), 3),
+        why=f"{_subject(candidate, category)} (area under the curve "
+        f"{candidate.area:.2f}), and the model uses it: without it, or with it in other pictures, "
+        f"its answers move by {100 * moved.by:.0f} % on average. {_REMEDIES[candidate.cue]}, and "
+        "train again.",
+    )
+
+
+def _subject(candidate: Candidate, category: str) -> str:
+    said = _SAID[candidate.cue]
+    if candidate.overlay is not None:
+        left, upper, right, lower = candidate.overlay.box
+        said = f"{said} {_where((left + right) / 2, (upper + lower) / 2)}"
+    return f"{said[0].upper()}{said[1:]} gives {category!r} away"
+
+
+def _where(across: float, down: float) -> str:
+    """Name a place of a picture.
+
+    >>> _where(0.1, 0.9), _where(0.5, 0.5)
+    ('in the lower left', 'in the middle')
+    """
+    row = "upper" if down < 1 / 3 else "lower" if down > 2 / 3 else ""
+    column = "left" if across < 1 / 3 else "right" if across > 2 / 3 else ""
+    if not row and not column:
+        return "in the middle"
+    if not row:
+        return f"on the {column}"
+    return f"in the {row} {column or 'middle'}"
