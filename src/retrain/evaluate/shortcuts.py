@@ -33,7 +33,10 @@ from retrain.evaluate.interventions import Change
 AREA, SURPRISE = 0.75, 4.0  # from which a cue is tried on the model; of the area, of its errors
 MOST_TRIED = 6  # cues, those that tell most first
 TRIED_ON = 24  # pictures of the category, and as many others
-MOVED, MOVED_SURPRISE = 0.1, 3.0  # of the mean probability; of its standard errors
+MOVED, MOVED_SURPRISE = 1.0, 3.0  # of the mean log-odds; of its standard errors
+MARKS: tuple[CueName, ...] = ("border", "overlay")
+MARK_AREA, MARK_MOVED, MARK_SURPRISE = 0.95, 0.15, 2.0
+LEAST = 1e-4  # probability; below, odds mean nothing
 
 Values = NDArray[np.float64]
 # Says for pixels uint8 [m, size, size, 3] of rows [m] what the model thinks, float [m, k], having
@@ -72,21 +75,29 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Moved:
-    """By how much an intervention moves the mean probability, and how sure that is.
+    """By how much an intervention moves the mean log-odds, and how sure that is.
 
-    surprise: in standard errors.
+    Probabilities near 1 hardly move, even where a model looks at little else.
+
+    surprise: in standard errors. how: what was done, in words.
     """
 
     by: float
     surprise: float
+    how: str
 
-    @property
-    def counts(self) -> bool:
-        """Whether it is more than chance, and matters."""
+    def counts(self, candidate: Candidate) -> bool:
+        """Tell whether it is more than chance, and matters.
+
+        A frame or a stamp that tells a category nearly without a mistake is no part of any thing:
+        less is enough.
+        """
+        if candidate.cue in MARKS and candidate.area >= MARK_AREA:
+            return self.by >= MARK_MOVED and self.surprise >= MARK_SURPRISE
         return self.by >= MOVED and self.surprise >= MOVED_SURPRISE
 
 
-NOT_MOVED = Moved(0.0, 0.0)
+NOT_MOVED = Moved(0.0, 0.0, "")
 
 
 def candidates(judged: Judged, looks: Looks) -> list[Candidate]:
@@ -142,7 +153,7 @@ def shortcut_findings(
     found = []
     for candidate in candidates(judged, looks)[:MOST_TRIED]:
         moved = _Trial(judged, looks, rules, answer, candidate).moved()
-        if moved.counts:
+        if moved.counts(candidate):
             found.append(_finding(judged, candidate, moved))
     return found
 
@@ -187,15 +198,16 @@ class _Trial:
         away, into, beside = self._changes()
         found = [NOT_MOVED]
         if away is not None:
-            lost = self._lost(self.own, away)
-            found.append(_difference(lost, self._lost(self.others, away)))
+            lost, beside_it = self._lost(self.own, away), self._lost(self.others, away)
+            found.append(_difference(lost, beside_it, "taking it away"))
         if into is not None:
             won = self._won(into)
-            found.append(_difference(won, self._won(beside) if beside else np.zeros(1)))
-        return max(found, key=lambda one: one.by if one.counts else one.by - 1)
+            other = self._won(beside) if beside else np.zeros(1)
+            found.append(_difference(won, other, "bringing it into other pictures"))
+        return max(found, key=lambda one: (one.counts(self.candidate), one.by))
 
     def _lost(self, rows: Sequence[int], change: Change) -> Values:
-        """Return by how much pictures are less of their category once they are changed."""
+        """Return by how much the log-odds of their category sink once pictures are changed."""
         own = self.judged.labels[list(rows)]
         places = np.arange(len(rows))
         return np.asarray(
@@ -204,7 +216,7 @@ class _Trial:
         )
 
     def _won(self, changes: Sequence[Change]) -> Values:
-        """Return by how much others become more of the category once they are changed."""
+        """Return by how much the log-odds of the category rise once others are changed."""
         column = self.candidate.category
         after, before = self._said(self.others, changes), self._said(self.others, None)
         return np.asarray(after[:, column] - before[:, column])
@@ -215,7 +227,8 @@ class _Trial:
             image = self.images[row]
             assert image is not None
             pixels.append(fit_pixels(changes[place](image) if changes else image, self.rules))
-        return np.asarray(self.answer(np.stack(pixels), np.array(rows)), np.float64)
+        said = np.clip(self.answer(np.stack(pixels), np.array(rows)), LEAST, 1 - LEAST)
+        return np.asarray(np.log(said / (1 - said)), np.float64)
 
     def _changes(
         self,
@@ -279,11 +292,11 @@ class _Trial:
         return None, [change(own)] * len(self.others)
 
 
-def _difference(found: Values, beside: Values) -> Moved:
+def _difference(found: Values, beside: Values, how: str) -> Moved:
     by = float(found.mean() - beside.mean())
     spread = found.var(ddof=1) / len(found)
     spread += beside.var(ddof=1) / len(beside) if len(beside) > 1 else 0.0
-    return Moved(by, by / max(math.sqrt(float(spread)), 1e-3))
+    return Moved(by, by / max(math.sqrt(float(spread)), 1e-3), how)
 
 
 _SAID: dict[CueName, str] = {
@@ -319,10 +332,20 @@ def _finding(judged: Judged, candidate: Candidate, moved: Moved) -> Finding:
         suggestion="",
         score=round(0.9 + 0.1 * (2 * candidate.area - 1), 3),
         why=f"{_subject(candidate, category)} (area under the curve "
-        f"{candidate.area:.2f}), and the model uses it: without it, or with it in other pictures, "
-        f"its answers move by {100 * moved.by:.0f} % on average. {_REMEDIES[candidate.cue]}, and "
+        f"{candidate.area:.2f}), and the model uses it: {moved.how} changes its odds "
+        f"{_fold(moved.by)}. {_REMEDIES[candidate.cue]}, and "
         "train again.",
     )
+
+
+def _fold(by: float) -> str:
+    """Say how much odds change that change by so much in logarithms.
+
+    >>> _fold(0.2), _fold(2.0)
+    ('1.2-fold', '7-fold')
+    """
+    factor = math.exp(by)
+    return f"{factor:.1f}-fold" if factor < 3 else f"{factor:.0f}-fold"
 
 
 def _subject(candidate: Candidate, category: str) -> str:
