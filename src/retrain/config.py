@@ -108,6 +108,8 @@ class FineTuneConfig:
     groups: the number of layer groups that are trained, counted from the end; None for as many as
         there is time for.
     learning_rates: the peaks of the first layer group and of the head, geometric in between.
+    folds: how many folds judge it, each after a training that they are kept out of, at most; None
+        for as many as it takes.
     find_rate: whether a sweep chooses the head's peak, and the others in proportion, where that
         takes little of the time budget.
     weight_decay: the share of a weight that each step takes away, times the learning rate.
@@ -120,6 +122,7 @@ class FineTuneConfig:
     nothing_to_gain: float = 0.02
     epochs: int | None = None
     groups: int | None = None
+    folds: int | None = None
     learning_rates: tuple[float, float] = (1e-4, 1e-3)
     find_rate: bool = False
     weight_decay: float = 1e-2

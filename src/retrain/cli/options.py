@@ -215,6 +215,13 @@ tuning_options = _together(
         click.IntRange(1, 5),
     ),
     setting(
+        "--tune-folds",
+        "fine_tune__folds",
+        "Number of folds that judge fine-tuning, each after a training that it is kept out of, at "
+        "most; if not given, as many as it takes to tell and as there is time for.",
+        click.IntRange(1),
+    ),
+    setting(
         "--lr",
         "fine_tune__learning_rates",
         "Highest learning rate; LOW:HIGH for the first layers of the network and for the head.",

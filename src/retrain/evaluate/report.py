@@ -116,6 +116,7 @@ def _names(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what a model was judged by, by name and in words, as far as there are figures."""
     words = (
         ("cross_fitted", "Cross-validated head"),
+        ("fine_tuned", "Fine-tuned models, on pictures they had not learned from"),
         ("one_fold", "Fine-tuned model, on the fold that judged it"),
         ("test", "Test"),
         ("validation", "Validation"),
