@@ -117,7 +117,7 @@ class Draw:
     def tuned(self, rung: str) -> Line:
         """Fine-tune on a rung, and return how good that is and what it cost."""
         from retrain.model.predict import Forward, predict_logits
-        from retrain.training.calibration import fit_temperature
+        from retrain.training.calibration import TUNED, likely_temperature
         from retrain.training.checkpoints import Checkpoints
         from retrain.training.fit import Course, fit
         from retrain.training.ladder import VIEWS
@@ -160,7 +160,7 @@ class Draw:
         kept = self.work / "answers" / f"{self.name}-{self.seed}-{rung}.npz"
         kept.parent.mkdir(exist_ok=True)
         np.savez(kept, **answers)
-        temperature = fit_temperature(answers["jury_1"], jury.labels)
+        temperature = likely_temperature(answers["jury_1"], jury.labels, TUNED)
         found = self._judged(answers["test_1"], temperature)
         return {**found, **seconds, "steps": steps, "batch": batch}
 

@@ -8,6 +8,7 @@ Fit = Literal["squash", "crop", "pad"]
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 FineTune = Literal["auto", "always", "never"]
 Augment = Literal["none", "light", "standard", "strong"]
+Prefer = Literal["accurate", "fast", "small"]
 Balance = Literal["auto", "always", "never"]
 GuessPrecision = Literal["auto", "float32", "int8"]
 ExplainMethod = Literal[  # the first is the default
@@ -49,10 +50,14 @@ class BackboneConfig:
 
     name: the name of a backbone, or "auto".
     weights: "imagenet", "none" for random weights, or the path of a weights file.
+    compare: names of backbones whose heads are compared; the best takes the place of `name`.
+    prefer: which of them is the best.
     """
 
     name: str = "auto"
     weights: str = "imagenet"
+    compare: tuple[str, ...] = ()
+    prefer: Prefer = "accurate"
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,22 @@ class PathOrName(click.types.StringParamType):
     role: PathRole = "read"
 
 
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names with commas between them."""
+
+    name = "NAME,NAME..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the names."""
+        parts = value.split(",") if isinstance(value, str) else value
+        names = tuple(part.strip() for part in parts if part.strip())
+        if not names and value:
+            self.fail(f"must be names with commas between them. Received: {value!r}.", param, ctx)
+        return names
+
+
 class LearningRates(click.ParamType[tuple[float, float]]):
     """RATE for all layers, or LOW:HIGH, rising from the first layers that are tuned to the head."""
 
@@ -88,7 +104,7 @@ def setting(flag: str, place: str, text: str, kind: Any = None) -> Callable[[Com
     if hint is bool:
         flag = f"{flag}/--no-{flag.removeprefix('--')}"
     return click.option(
-        flag, place, type=kind, default=default, show_default=default is not None, help=text
+        flag, place, type=kind, default=default, show_default=default not in (None, ()), help=text
     )
 
 

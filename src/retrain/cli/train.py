@@ -13,6 +13,7 @@ from retrain.cli import interrupts
 from retrain.cli.command import Command
 from retrain.cli.options import (
     WORKSPACE,
+    Names,
     augment_options,
     json_option,
     picture_options,
@@ -30,6 +31,19 @@ if TYPE_CHECKING:
 @click.command("train", cls=Command, network=True)
 @click.argument("tf_files", type=WORKSPACE)
 @picture_options
+@setting(
+    "--compare",
+    "backbone__compare",
+    "Backbones whose heads are compared on your pictures before the training, which goes on with "
+    "the best; those whose weights are not there are left out.",
+    Names(),
+)
+@setting(
+    "--prefer",
+    "backbone__prefer",
+    "Which of the compared backbones is the best; fast, small: among those that are no worse "
+    "beyond chance.",
+)
 @setting(
     "--fine-tune",
     "fine_tune__when",

@@ -23,6 +23,7 @@ from retrain.data.records import Skipped
 from retrain.errors import ChecksFailed, MachineError, Terminated, first_line
 from retrain.evaluate.advice import advice
 from retrain.features import seconds_per_picture
+from retrain.jobs.backbones import with_best_backbone
 from retrain.jobs.exports import Exports, expected_seconds, write_exports
 from retrain.jobs.judging import Judgement, judge
 from retrain.jobs.report import write_report
@@ -89,8 +90,9 @@ def train(
                 f"The file system of {workspace.root} has no links: "
                 f"{workspace.model.name} will be a file that holds the run's name."
             )
+        config, reason = with_best_backbone(workspace, config, report)
         # Pictures, backbone and weights; each picture goes through the backbone once.
-        extracted = start(workspace, config, report).extract(report)
+        extracted = start(workspace, config, report, reason).extract(report)
         opening, task = extracted.opening, extracted.task()
         # An interrupted training of the same goes on.
         run = begin(opening, Identity.of(opening, config, _machine(config)), fresh, report)

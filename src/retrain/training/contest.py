@@ -12,12 +12,19 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain.config import FineTuneConfig
 from retrain.metrics import softmax
 from retrain.model.build import copy_under, shift_bias
 from retrain.model.predict import Forward, predict_logits
 from retrain.progress import Reporter, counted, duration
 from retrain.training.balance import prior_shift
-from retrain.training.calibration import fit_temperature, probability_losses
+from retrain.training.calibration import (
+    TUNED,
+    Prior,
+    fit_temperature,
+    likely_temperature,
+    probability_losses,
+)
 from retrain.training.checkpoints import Checkpoints, Progress
 from retrain.training.fit import Course, Log
 from retrain.training.head import Head
@@ -38,12 +45,14 @@ class Answers:
     fold: int [m], the fold of each picture; 0 for all of a validation side.
     rows: int [m], the pictures' rows among those to learn from; empty for a validation side.
     logits: float32 [m, k]. labels: int [m].
+    prior: what is known of the temperature of such models; None if nothing is.
     """
 
     fold: NDArray[np.int64]
     rows: NDArray[np.intp]
     logits: Array
     labels: NDArray[np.integer]
+    prior: Prior | None = None
 
     @property
     def folds(self) -> list[int]:
@@ -52,7 +61,7 @@ class Answers:
 
     def temperature(self) -> float:
         """Return the temperature that suits all these pictures."""
-        return fit_temperature(self.logits, self.labels)
+        return self._temperature(np.ones(len(self.labels), np.bool_))
 
     def probabilities(self) -> Array:
         """Return calibrated probabilities, float32 [m, k].
@@ -64,9 +73,14 @@ class Answers:
         for number in self.folds:
             own = self.fold == number
             others = ~own if len(self.folds) > 1 else own
-            temperature = fit_temperature(self.logits[others], self.labels[others])
-            found[own] = softmax(self.logits[own], temperature)
+            found[own] = softmax(self.logits[own], self._temperature(others))
         return found
+
+    def _temperature(self, some: NDArray[np.bool_]) -> float:
+        logits, labels = self.logits[some], self.labels[some]
+        if self.prior is None:
+            return fit_temperature(logits, labels)
+        return likely_temperature(logits, labels, self.prior)
 
 
 @dataclass(frozen=True)
@@ -229,7 +243,9 @@ class Contest:
             return None
         by_fold = bool(self.task.juries())
         rows = np.flatnonzero(self.task.folds.of_picture == fold) if by_fold else np.zeros(0, int)
-        return Answers(np.full(len(logits), fold), rows.astype(np.intp), logits, jury.labels)
+        usual = self.task.config.fine_tune.smoothing == FineTuneConfig().smoothing
+        prior = TUNED if usual else None
+        return Answers(np.full(len(logits), fold), rows.astype(np.intp), logits, jury.labels, prior)
 
 
 def is_better(gains: NDArray[np.floating]) -> bool:
@@ -264,6 +280,7 @@ def _with_answers(judged: Judged, more: Answers | None, progress: Progress) -> J
         np.concatenate([old.rows, more.rows]),
         np.concatenate([old.logits, more.logits]),
         np.concatenate([old.labels, more.labels]),
+        old.prior,
     )
     return Judged(
         judged.model,
