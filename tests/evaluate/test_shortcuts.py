@@ -17,9 +17,11 @@ from retrain.data.headers import Header
 from retrain.data.images import PixelRules, Pixels
 from retrain.data.records import Picture
 from retrain.evaluate import interventions
+from retrain.evaluate.cue_candidates import Judged, candidates
+from retrain.evaluate.cue_trials import Answer
 from retrain.evaluate.cues import Looks, auroc, find_overlay, surprise
 from retrain.evaluate.findings import Finding, of_kind
-from retrain.evaluate.shortcuts import Judged, candidates, shortcut_findings
+from retrain.evaluate.shortcuts import shortcut_findings
 from retrain.jobs.check import check
 from retrain.progress import Silent
 from scenes import scene
@@ -79,9 +81,7 @@ def make(folder: Path, mark: Mark | None) -> tuple[Judged, Looks]:
     return judged, Looks(np.array(records, FINGERPRINT), headers, np.array(sharp))
 
 
-def looking_at(
-    place: Callable[[Pixels], NDArray[np.floating]], middle: float, sign: float
-) -> object:
+def looking_at(place: Place, middle: float, sign: float) -> Answer:
     """Return a model that looks at one number of each picture."""
 
     def answer(pixels: Pixels, rows: NDArray[np.integer]) -> NDArray[np.floating]:

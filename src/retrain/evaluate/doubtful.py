@@ -10,6 +10,7 @@ from retrain.data.records import Picture
 from retrain.evaluate.findings import Finding
 from retrain.evaluate.label_errors import doubts
 from retrain.evaluate.unusual import UNUSUAL, strangeness
+from retrain.evaluate.verdicts import Verdict
 
 _SOFT = 10.0  # spreads above UNUSUAL at which half of the score is reached
 
@@ -53,6 +54,24 @@ def label_findings(
             )
         )
     return findings
+
+
+def findings_of_verdicts(verdicts: Sequence[Verdict]) -> list[Finding]:
+    """Return the labels that the verdicts of a training doubt, worst first."""
+    wrong = [v for v in verdicts if not v.right]
+    wrong.sort(key=lambda v: (v.true_score - v.score, v.name))
+    return [
+        Finding(
+            kind="label",
+            pictures=(v.name,),
+            category=v.category,
+            suggestion=v.guess,
+            score=round((v.score - v.true_score + 1) / 2, 4),
+            why=f"It was taken for {v.guess!r} ({v.score:.2f}), not {v.category!r} "
+            f"({v.true_score:.2f}).",
+        )
+        for v in wrong
+    ]
 
 
 def unusual_findings(

@@ -16,11 +16,11 @@ from retrain.data.records import Picture, Skipped
 from retrain.data.related import find
 from retrain.data.relations import Relation, with_previous
 from retrain.errors import BundleError, DataError
+from retrain.evaluate.cue_candidates import Judged
 from retrain.evaluate.doubtful import label_findings, unusual_findings
 from retrain.evaluate.findings import Finding, ranked, write_findings
 from retrain.evaluate.quality import Measures, quality_findings
 from retrain.evaluate.related_findings import related_findings
-from retrain.evaluate.shortcuts import Judged
 from retrain.files import machine_errors, read_json
 from retrain.jobs.computed_features import default_rules
 from retrain.jobs.known_features import Known, known_features

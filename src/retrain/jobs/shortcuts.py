@@ -12,10 +12,12 @@ from retrain.data.headers import Header
 from retrain.data.images import BadPicture, Pixels, decode, read_bytes
 from retrain.data.records import Picture
 from retrain.data.stream import evenly, ordered
+from retrain.evaluate.cue_candidates import Judged
+from retrain.evaluate.cue_trials import Answer
 from retrain.evaluate.cues import Looks
 from retrain.evaluate.findings import Finding
 from retrain.evaluate.interventions import MEASURED, sharpness
-from retrain.evaluate.shortcuts import Answer, Judged, shortcut_findings
+from retrain.evaluate.shortcuts import shortcut_findings
 from retrain.infer.answers import Answers
 from retrain.jobs.known_features import Known
 from retrain.jobs.rough_heads import Heads
