@@ -64,7 +64,7 @@ def find_shortcuts(
         [judged.groups[row] for row in rows],
         judged.categories,
     )
-    sharp = _sharpness(some.pictures, report)
+    sharp = measure_sharpness(some.pictures, report)
     looks = Looks(records[rows], [seen[row] for row in rows], sharp)
     return shortcut_findings(some, looks, mind.known.rules, _Answers(mind, some))
 
@@ -79,7 +79,9 @@ def _some(labels: NDArray[np.integer], fold: NDArray[np.integer]) -> NDArray[np.
     return np.array(sorted(chosen), np.int64)
 
 
-def _sharpness(pictures: Sequence[Picture], report: Reporter) -> NDArray[np.float64]:
+def measure_sharpness(pictures: Sequence[Picture], report: Reporter) -> NDArray[np.float64]:
+    """Return the sharpness of each picture, float64 [n]; 0 where it can no longer be read."""
+
     def measure(picture: Picture) -> float:
         try:
             return sharpness(decode(read_bytes(picture.path), MEASURED))
