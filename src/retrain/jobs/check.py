@@ -11,7 +11,7 @@ from retrain.config import SplitConfig, TrainConfig
 from retrain.data.corrections import Corrections, read_corrections
 from retrain.data.described import fingerprints
 from retrain.data.fingerprints import Fingerprints
-from retrain.data.headers import headers
+from retrain.data.headers import UNKNOWN, headers
 from retrain.data.records import Picture, Skipped
 from retrain.data.related import find
 from retrain.data.relations import Relation, with_previous
@@ -19,7 +19,7 @@ from retrain.errors import BundleError, DataError
 from retrain.evaluate.cue_candidates import Judged
 from retrain.evaluate.doubtful import label_findings, unusual_findings
 from retrain.evaluate.findings import Finding, ranked, write_findings
-from retrain.evaluate.quality import Measures, quality_findings
+from retrain.evaluate.quality import SMALL, Measures, quality_findings
 from retrain.evaluate.related_findings import related_findings
 from retrain.files import machine_errors, read_json
 from retrain.jobs.computed_features import default_rules
@@ -119,7 +119,7 @@ def _findings(
     seen = headers(pictures, report)
     grey = records["grey"].reshape(len(pictures), -1)
     measures = Measures(
-        side=np.array([min(one.width, one.height) for one in seen]),
+        side=np.array([min(h.width, h.height) if h != UNKNOWN else SMALL for h in seen]),
         brightness=grey.mean(axis=1),
         spread=grey.std(axis=1),
     )
