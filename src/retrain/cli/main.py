@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from retrain.cli import (
+    check,
     compare,
     doctor,
     evaluate,
@@ -49,7 +50,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 
 COMMANDS = (
-    *(train, guess, guess_dir, evaluate, compare, explain, report),
+    *(train, guess, guess_dir, evaluate, compare, explain, report, check),
     *(runs, show_batch, lr_find, weights, doctor),
 )
 for module in COMMANDS:
