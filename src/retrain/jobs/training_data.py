@@ -23,7 +23,7 @@ from retrain.jobs.skipped import tell_skipped
 from retrain.progress import Reporter, counted
 from retrain.split_rows import PreviousSplit
 from retrain.training.folds import Folds, assign_folds
-from retrain.training.labelled import Labelled
+from retrain.training.labelled import Labelled, Varied
 from retrain.workspace import Workspace
 
 MOST_NAMED = 10  # pairs of pictures in two categories
@@ -41,6 +41,7 @@ class TrainingData:
     relations: what was found and what earlier runs knew, refused pairs included.
     gathered: what it was made of.
     fold_count: of cross-validation.
+    varied: variations of training pictures; these only teach, and are not among the pictures.
     """
 
     pictures: Sequence[Picture]
@@ -50,6 +51,7 @@ class TrainingData:
     relations: Sequence[Relation]
     gathered: "Gathered"
     fold_count: int
+    varied: Sequence[Picture] = ()
 
     @property
     def skipped(self) -> Sequence[Skipped]:
@@ -104,9 +106,17 @@ class TrainingData:
             start = rows.stop
         return parts
 
+    def made_of_training(self, features: NDArray[np.float32]) -> Varied | None:
+        """Put variations together with their features [m, d]; None where there are none."""
+        if not self.varied:
+            return None
+        rows = {picture.sha256: row for row, picture in enumerate(self.learned_from)}
+        return Varied(self.varied, features, np.array([rows[_of(p)] for p in self.varied], np.intp))
+
     def fingerprint(self) -> str:
         """Return a sha256 of names, categories and contents, hex."""
-        lines = [f"{p.name}\t{p.category}\t{p.sha256}" for p in self.pictures]
+        every = [*self.pictures, *self.varied]
+        lines = [f"{p.name}\t{p.category}\t{p.sha256}" for p in every]
         return lines_digest(lines)
 
     def split_fingerprint(self) -> str:
@@ -123,6 +133,7 @@ class Gathered:
     """All pictures that decode, before they are split.
 
     corrected: the pictures in the order of their names, and what corrections changed of them.
+    varied: variations of them, which only teach.
     skipped: files that were left out.
     drawable: whether the user left the test to be drawn.
     before: what the last run's split was.
@@ -132,6 +143,7 @@ class Gathered:
     skipped: Sequence[Skipped]
     drawable: bool
     before: PreviousSplit
+    varied: Sequence[Picture] = ()
 
     @property
     def pictures(self) -> Sequence[Picture]:
@@ -158,17 +170,19 @@ def gather(
     if group_by:
         group_pattern(group_by)
     corrections = read_corrections(workspace.corrections)
-    dataset = open_data(workspace.data)
+    dataset = open_data(workspace.data, config.labels_from)
     for note in dataset.notes:
         report.warn(note)
     with report.bar("checking pictures", len(dataset.examples)) as advance:
         memory = workspace.bottlenecks / f"checked-{rules}.sqlite"
-        pictures, skipped = check(dataset, rules, group_by, advance, memory)
+        every, skipped = check(dataset, rules, group_by, advance, memory)
     tell_skipped(skipped, report)
+    pictures = [picture for picture in every if picture.varies is None]
+    varied = [picture for picture in every if picture.varies is not None]
     corrected = correct(pictures, corrections)
     _report_corrections(corrected, corrections, report)
     _report_twins(corrected.pictures, report)
-    return Gathered(corrected, skipped, dataset.drawable, workspace.previous_split())
+    return Gathered(corrected, skipped, dataset.drawable, workspace.previous_split(), varied)
 
 
 def split_up(
@@ -203,9 +217,25 @@ def split_up(
         )
     kept = [p for p in pictures if p.category in learnable]
     kept.sort(key=lambda p: (SIDES.index(sides[p.key]), p.name))
-    data = TrainingData(kept, categories, sides, joined, relations, gathered, config.head.folds)
+    teaching = {p.sha256 for p in kept if sides[p.key] == "train"}
+    data = TrainingData(
+        kept,
+        categories,
+        sides,
+        joined,
+        relations,
+        gathered,
+        config.head.folds,
+        [picture for picture in gathered.varied if picture.varies in teaching],
+    )
     report_counts(data, report)
     return data
+
+
+def _of(picture: Picture) -> str:
+    """Return the sha256 of the picture that a variation was made of."""
+    assert picture.varies is not None
+    return picture.varies
 
 
 def _sides(
@@ -329,6 +359,10 @@ def report_counts(data: TrainingData, report: Reporter) -> None:
     row = report.table(("category", *filled))
     for category in data.categories:
         row([category, *(str(counts[category, side]) for side in filled)])
+    if data.gathered.varied:
+        idle = len(data.gathered.varied) - len(data.varied)
+        rest = f"; {idle} of pictures that are held back are left out" if idle else ""
+        report.say(f"{counted(len(data.varied), 'variation')} of them that only teach{rest}.")
     for category in data.categories:
         total = sum(counts[category, side] for side in SIDES)
         if total < FEW_PICTURES:
