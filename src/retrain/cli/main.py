@@ -14,6 +14,7 @@ from retrain.cli import (
     check,
     compare,
     doctor,
+    download,
     evaluate,
     explain,
     guess,
@@ -51,6 +52,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 COMMANDS = (
     *(train, guess, guess_dir, evaluate, compare, explain, report, check),
+    *(download,),
     *(runs, show_batch, lr_find, weights, doctor),
 )
 for module in COMMANDS:
