@@ -19,6 +19,7 @@ from retrain.cli import (
     explain,
     guess,
     guess_dir,
+    import_,
     interrupts,
     lr_find,
     report,
@@ -52,7 +53,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 COMMANDS = (
     *(train, guess, guess_dir, evaluate, compare, explain, report, check),
-    *(download,),
+    *(download, import_),
     *(runs, show_batch, lr_find, weights, doctor),
 )
 for module in COMMANDS:

@@ -239,6 +239,14 @@ def place_for_new(data: Path) -> Path:
     return next((place for place, side in sides.items() if side == "train"), place)
 
 
+def split_places(data: Path) -> dict[Side, Path]:
+    """Return the folder of each side of a ready-made split; none where there is no such split."""
+    if not data.is_dir():
+        return {}
+    folder = _DataFolder(data)
+    return {side: place for place, side in folder._split_folders(folder._unwrapped()).items()}
+
+
 def _holds_labels(folder: Path) -> bool:
     return os.path.isfile(folder / LABELS)  # noqa: PTH113 - never raise
 

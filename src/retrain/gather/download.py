@@ -14,11 +14,12 @@ import httpx
 
 from retrain.data.images import BadPicture, decode, extension
 from retrain.data.origins import KEPT
+from retrain.data.sources import place_for_new
 from retrain.files import output_folder
 from retrain.gather.addresses import Address, read_addresses
 from retrain.gather.fetch import Failed, Fetcher, Limits
 from retrain.gather.journal import Journal, open_journal
-from retrain.gather.place import Place
+from retrain.gather.place import add
 from retrain.progress import Reporter, counted
 
 JOB = "download"
@@ -92,7 +93,7 @@ def download(
     root = output_folder(root)
     with open_journal(root, report.warn) as journal:
         wanted = list(_wanted(listed, journal, how.again))
-        keeper = _Keeper(Place(root), journal)
+        keeper = _Keeper(root / "data", journal)
         if how.ignore_robots:
             report.warn("robots.txt is ignored: servers are asked for what they ask not to fetch.")
         _fetch_all(wanted, keeper, how, report)
@@ -160,8 +161,9 @@ def _fetch_all(
 class _Keeper:
     """Keeps what was fetched, one picture at a time, and writes down what became of each."""
 
-    def __init__(self, place: Place, journal: Journal) -> None:
-        self._place, self._journal, self._lock = place, journal, threading.Lock()
+    def __init__(self, data: Path, journal: Journal) -> None:
+        self._data, self._home = data, place_for_new(data)
+        self._journal, self._lock = journal, threading.Lock()
         self.kept: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.duplicates = 0
@@ -190,8 +192,9 @@ class _Keeper:
                 path, reason = known["path"], f"the same picture as {known['source']}"
             else:
                 self.kept[address.category] += 1
-                file = self._place.add(address.category, f"{sha256[:NAME]}{suffix}", content)
-                path, reason = self._place.name(file), ""
+                name = f"{sha256[:NAME]}{suffix}"
+                file = add(self._home / address.category / name, content)
+                path, reason = file.relative_to(self._data).as_posix(), ""
             self._journal.add(
                 job=JOB,
                 source=address.url,

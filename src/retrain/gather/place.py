@@ -4,11 +4,12 @@ import contextlib
 import errno
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from retrain.data.sources import place_for_new
 from retrain.errors import UsageError
 from retrain.files import file_digest, machine_errors
+from retrain.infer.copying import make_copy
 from retrain.infer.names import folder_name
 
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
@@ -29,50 +30,45 @@ def category_folder(category: str) -> str:
     return category
 
 
-class Place:
-    """The category folders of a workspace, for pictures to be added."""
+def add(target: Path, content: bytes) -> Path:
+    """Write a picture to a category's folder, whole or not at all.
 
-    def __init__(self, root: Path, home: Path | None = None) -> None:
-        """Look at what lies there.
+    Args:
+        target: in a folder that is made if it is missing. Where another file has that name, a
+            number is added; where that has the same content, nothing is written.
+        content: of the file.
 
-        Args:
-            root: the workspace.
-            home: that holds the category folders; None for where the data folder has them.
+    Returns:
+        Where the content lies.
 
-        Raises:
-            DataError: a labels.csv would leave new pictures out.
-        """
-        self.data = root / "data"
-        self.home = home or place_for_new(self.data)
+    Raises:
+        MachineError: it cannot be written.
+    """
+    sha256 = hashlib.sha256(content).hexdigest()
+    return _add(target, sha256, lambda part: part.write_bytes(content))
 
-    def name(self, path: Path) -> str:
-        """Return a picture's path relative to the data folder, "/" between parts."""
-        return path.relative_to(self.data).as_posix()
 
-    def add(self, category: str, name: str, content: bytes) -> Path:
-        """Write a picture to a category's folder, whole or not at all.
+def add_file(target: Path, source: Path, sha256: str, link: bool) -> Path:
+    """Copy a file to a category's folder as `add` writes one.
 
-        Args:
-            category: the name of its folder, which is made if it is missing.
-            name: of the file. Where another file has it, a number is added; where that has the same
-                content, nothing is written.
-            content: of the file.
+    Args:
+        target: as for `add`.
+        source: the file.
+        sha256: of its content, hex.
+        link: whether to make a hard link, where the file system can.
+    """
+    return _add(target, sha256, lambda part: make_copy(source, part, link))
 
-        Returns:
-            Where the content lies.
 
-        Raises:
-            MachineError: it cannot be written.
-        """
-        folder = self.home / category
-        with machine_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            part = folder / f".{os.getpid()}.part"
-            try:
-                part.write_bytes(content)
-                return settle(part, folder / name, hashlib.sha256(content).hexdigest())
-            finally:
-                part.unlink(missing_ok=True)
+def _add(target: Path, sha256: str, write: Callable[[Path], object]) -> Path:
+    with machine_errors(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.parent / f".{os.getpid()}.part"
+        try:
+            write(part)
+            return settle(part, target, sha256)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 def settle(part: Path, target: Path, sha256: str) -> Path:
