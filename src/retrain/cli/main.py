@@ -17,6 +17,7 @@ from retrain.cli import (
     download,
     evaluate,
     explain,
+    frames,
     guess,
     guess_dir,
     import_,
@@ -53,7 +54,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 COMMANDS = (
     *(train, guess, guess_dir, evaluate, compare, explain, report, check),
-    *(download, import_),
+    *(download, frames, import_),
     *(runs, show_batch, lr_find, weights, doctor),
 )
 for module in COMMANDS:
