@@ -12,7 +12,7 @@ from PIL import Image
 from films import shot, turned, write_film, write_scenes, write_sound
 from retrain.errors import MachineError
 from retrain.gather.films import BrokenFilm, Frame, choose_reader, frames, seconds
-from retrain.gather.scenes import CUT, Selection, difference, is_black, sharpness, thumbnail
+from retrain.gather.scenes import CUT, Chosen, Selection, difference, is_black, sharpness, thumbnail
 from scenes import scene
 
 READERS = ("ffmpeg", "pyav")
@@ -101,14 +101,14 @@ def test_sound_is_no_film(reader: Name, tmp_path: Path) -> None:
 def test_who_stops_early_leaves_no_process(tmp_path: Path) -> None:
     reading = frames(write_scenes(tmp_path / "a.mp4", [1], seconds=9), 5.0, 96)
     next(reading)
-    reading.close()
+    del reading
     running = subprocess.run(["ps", "-ef"], capture_output=True, text=True, check=False).stdout
     assert str(tmp_path) not in running
 
 
 def chosen(images: list[Image.Image], every: float | None) -> list[tuple[float, int]]:
     """Return time and scene of what is chosen of frames, five a second."""
-    selection, found = Selection(every), []
+    selection, found = Selection(every), list[Chosen]()
     for i, image in enumerate(images):
         found += selection.feed(Frame(i / 5, np.asarray(image)))
     found += selection.finish()

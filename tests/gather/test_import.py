@@ -310,7 +310,7 @@ def test_columns_can_be_named_and_paths_begin_elsewhere(tmp_path: Path) -> None:
 def test_coco_with_one_category_an_image(tmp_path: Path) -> None:
     for i in range(4):
         (tmp_path / f"{i}.jpg").write_bytes(jpeg("disc", i))
-    coco = {
+    coco: dict[str, list[dict[str, Any]]] = {
         "images": [{"id": i, "file_name": f"{i}.jpg"} for i in range(4)],
         "categories": [{"id": 7, "name": "cat"}, {"id": 8, "name": "dog"}],
         "annotations": [
@@ -323,7 +323,7 @@ def test_coco_with_one_category_an_image(tmp_path: Path) -> None:
     found = imported(tmp_path / "tf", tmp_path / "coco.json", code=6)
     assert found["new"] == {"cat": 1, "dog": 1}
     assert reasons(found) == {"2.jpg": "several categories: cat, dog", "3.jpg": "no label"}
-    del coco["images"][0]["file_name"]  # type: ignore[attr-defined]
+    del coco["images"][0]["file_name"]
     (tmp_path / "coco.json").write_text(json.dumps(coco))
     assert "file_name" in refused(retrain("import", tmp_path / "x", tmp_path / "coco.json"), 3)
 

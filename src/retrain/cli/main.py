@@ -26,7 +26,9 @@ from retrain.cli import (
     report,
     runs,
     show_batch,
+    show_data,
     train,
+    vary,
     weights,
 )
 from retrain.cli.container import tell_of_links
@@ -54,8 +56,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 COMMANDS = (
     *(train, guess, guess_dir, evaluate, compare, explain, report, check),
-    *(download, frames, import_),
-    *(runs, show_batch, lr_find, weights, doctor),
+    *(download, frames, import_, vary),
 )
 for module in COMMANDS:
     app.add_command(module.command)

@@ -200,7 +200,7 @@ def split_up(
         DataError: fewer than two categories can be learned.
     """
     pictures = gathered.pictures
-    joined, sides = _sides(gathered, relations, config)
+    joined, sides = sides_of(gathered, relations, config)
     learnable = _learnable(pictures, sides)
     categories = tuple(sorted(learnable))
     for category in sorted({p.category for p in pictures} - learnable):
@@ -238,7 +238,7 @@ def _of(picture: Picture) -> str:
     return picture.varies
 
 
-def _sides(
+def sides_of(
     gathered: Gathered, relations: Sequence[Relation], config: TrainConfig
 ) -> tuple[Joined, dict[str, Side]]:
     """Join related pictures, but no series that would leave a category nothing to learn from."""
