@@ -55,7 +55,7 @@ def test_addresses_and_two_films_become_a_model_with_a_report(tmp_path: Path) ->
     assert "vary-grey" not in page
     split = table(root / "model" / "split.csv")
     assert len(split) == 2 * EACH + 32
-    folds = {}
+    folds: dict[str, set[str]] = {}
     for row in split:  # a scene's frames judge together
         folds.setdefault(row["key"], set()).add(row["fold"])
     assert {len(found) for found in folds.values()} == {1}
