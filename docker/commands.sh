@@ -54,8 +54,8 @@ describe() {
             argument_roles="workspace"
             option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|\
 --labels-from=value|--group-by=value|--hold-out=value|--seed=value|\
---groups=value|--lr=value|--batch=value|--precision=value|--balance=value|\
---augment=value|--output=file|"
+--groups=value|--tune-folds=value|--lr=value|--batch=value|\
+--precision=value|--balance=value|--augment=value|--output=file|"
             network=yes
             ;;
         report)
@@ -82,7 +82,8 @@ describe() {
             argument_roles="workspace"
             option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|\
 --labels-from=value|--group-by=value|--hold-out=value|--seed=value|\
---fine-tune=value|--epochs=value|--groups=value|--lr=value|--batch=value|\
+--compare=value|--prefer=value|--fine-tune=value|--epochs=value|\
+--groups=value|--tune-folds=value|--lr=value|--batch=value|\
 --precision=value|--balance=value|--augment=value|--minutes=value|"
             network=yes
             ;;
