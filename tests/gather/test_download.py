@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -230,6 +231,24 @@ def test_a_kill_in_the_middle_costs_nothing_twice(tmp_path: Path) -> None:
         assert sum(server.asked[f"/{i}"] for i in range(120)) <= 120 + 6  # were on their way
     assert len(pictures(root)) == len({row["path"] for row in rows(root)}) == 120
     assert not list(root.glob("data/disc/.*"))
+
+
+def test_an_interrupted_download_ends_soon_and_gives_nothing_up(tmp_path: Path) -> None:
+    with serving() as server:
+        urls = [server.file("/1", jpeg(1)), *(server.stalls(f"/{i}") for i in range(2, 5))]
+        (tmp_path / "list").write_text("\n".join(urls))
+        line = ("download", tmp_path, tmp_path / "list", "--category", "disc", "--allow-private")
+        with subprocess.Popen(command(*line), env=environment(), stderr=-1, text=True) as process:
+            deadline = time.monotonic() + PATIENCE
+            while not server.asked["/4"] or not (tmp_path / "sources.csv").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert said.endswith("retrain: Interrupted. What was finished is kept.\n")
+    assert [row["status"] for row in rows(tmp_path)] == ["kept"]
 
 
 def test_a_table_and_a_folder_of_lists_tell_categories_and_licences(tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_done(tmp_path: Path) -> Non
     good = write_scenes(tmp_path / "good.mp4", [1], seconds=1)
     sound = write_sound(tmp_path / "sound.m4a")
     result = retrain("frames", tmp_path / "tf", sound, good, "--category", "boat")
-    assert "1 film could not be read to the end" in refused(result, 6)
-    assert "sound.m4a could not be read to its end: there is no video in it." in result.stderr
+    assert "1 film is damaged or no film" in refused(result, 6)
+    assert "sound.m4a gives no frame: there is no video in it." in result.stderr
     assert "boat, good.mp4: 1 scene, 0 black" in result.stdout
     assert len(names(tmp_path / "tf")) == 1
 

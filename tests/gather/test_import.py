@@ -14,6 +14,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from commands import refused, retrain
+from disks import disk
 from pictures import draw, encoded, with_orientation, write_jpegs
 from retrain.data.images import decode
 from retrain.errors import DataError
@@ -397,6 +398,26 @@ def test_with_a_category_any_pictures_will_do_and_without_it_must_be_told(tmp_pa
     assert (found["new"], found["there"]) == ({"disc": 2}, 1)
     assert "must be a folder" in refused(retrain("import", tmp_path / "tf", path), 3)
     assert "no such folder" in refused(retrain("import", tmp_path / "tf", tmp_path / "no"), 3)
+
+
+def test_the_data_folder_itself_is_not_imported(tmp_path: Path) -> None:
+    write_jpegs(tmp_path / "data", "disc", 1)
+    message = refused(retrain("import", tmp_path, tmp_path / "data" / "disc"), 2)
+    assert "must lie elsewhere" in message
+
+
+def test_a_full_disk_leaves_whole_pictures(tmp_path: Path) -> None:
+    (tmp_path / "p" / "x").mkdir(parents=True)
+    noise = [encoded(draw("noise", i, (60, 60)), "PNG") for i in range(20)]
+    for i, content in enumerate(noise):
+        (tmp_path / "p" / "x" / f"{i}.png").write_bytes(content)
+    with disk(tmp_path / "disk", "size=100k") as root:
+        message = refused(retrain("import", root, tmp_path / "p"), 8)
+        assert "The disk is full" in message
+        found = tree(root)
+        assert found
+        assert set(found.values()) <= set(noise)
+        assert not list(root.rglob("*.part"))
 
 
 def test_a_picture_in_two_categories_is_named(tmp_path: Path) -> None:

@@ -83,4 +83,4 @@ def command(
         if result.before:
             click.echo(f"{counted(result.before, 'film')} done before")
     if broken := sum(bool(film.trouble) for film in result.films):
-        raise InputsFailed(f"{counted(broken, 'film')} could not be read to the end.")
+        raise InputsFailed(f"{counted(broken, 'film is', 'films are')} damaged or no film.")

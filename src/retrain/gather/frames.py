@@ -48,7 +48,7 @@ class Film:
     """What came of a film.
 
     kept: pictures that are new. scenes: how many there are. black, alike: wanted frames that were
-    left out for that. trouble: why it was not read to its end, else "".
+    left out for that. trouble: what is wrong with it, else "".
     """
 
     path: str
@@ -158,8 +158,8 @@ class _Taking:
             for chosen in selection.finish():
                 counts[self._keep(path, mark, category, chosen)] += 1
         if trouble:
-            after = f" after {reached} s" if selection.scenes else ""
-            self._report.warn(f"{path.name} could not be read to its end{after}: {trouble}.")
+            some = f"is damaged; frames up to {reached} s were read" if selection.scenes else ""
+            self._report.warn(f"{path.name} {some or 'gives no frame'}: {trouble}.")
         told = counted(selection.scenes, "scene")
         self._journal.add(
             job=JOB,

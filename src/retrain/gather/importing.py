@@ -14,12 +14,13 @@ from retrain.data.records import Side, Skipped, category_name
 from retrain.data.sources import open_data, place_for_new, split_places, visible_files
 from retrain.data.stream import ordered
 from retrain.errors import DataError, UsageError
-from retrain.files import output_folder
+from retrain.files import machine_errors, output_folder
 from retrain.gather.archives import is_archive, unpacked
 from retrain.gather.journal import Journal, open_journal
 from retrain.gather.place import add, add_file, category_folder
 from retrain.gather.shrink import shrunk
 from retrain.gather.tables import is_table, locate, read_table
+from retrain.infer.copying import SourceError
 from retrain.infer.names import folder_name, kept_name, own_suffix
 from retrain.progress import Reporter
 
@@ -104,6 +105,8 @@ def import_pictures(
         planned: list[_Planned] = []
         skipped: list[Skipped] = []
         for source in sources:
+            if source.resolve().is_relative_to((root / "data").resolve()):
+                raise UsageError(f"What is imported must lie elsewhere. Received: {source}.")
             found, bad = _plan(source.absolute(), how, near, stack, report)
             planned += found
             skipped += bad
@@ -263,18 +266,23 @@ class _Bringing:
                 self.skipped.append(Skipped(one.source, reason))
                 self.there -= 1
             return
-        self.new[one.category] += 1
         if self.how.dry_run:
+            self.new[one.category] += 1
             self._seen.add(sha256)
             return
         stem, suffix = kept_name(one.path.name)
         if changed or not own_suffix(one.path.name):
             suffix = extension(content)
         target = self.homes[one.side] / one.category / f"{stem}{suffix}"
-        if changed:
-            file = add(target, content)
-        else:
-            file = add_file(target, one.path, sha256, self.how.link or one.ours)
+        try:
+            if changed:
+                file = add(target, content)
+            else:
+                file = add_file(target, one.path, sha256, self.how.link or one.ours)
+        except SourceError as error:
+            self.skipped.append(Skipped(one.source, str(error)))
+            return
+        self.new[one.category] += 1
         self.journal.add(
             job=JOB,
             source=one.source,
@@ -285,7 +293,8 @@ class _Bringing:
             group=one.group,
         )
         if self.how.move and not file.samefile(one.path):
-            one.path.unlink()
+            with machine_errors(one.path):
+                one.path.unlink()
 
 
 def _homes(root: Path, planned: Sequence[_Planned]) -> dict[Side | None, Path]:
