@@ -59,7 +59,7 @@ def test_a_folder_of_categories_is_copied_and_stays_as_it_is(tmp_path: Path) -> 
     assert len(written) == 6
     assert before == {path: path.stat().st_mtime_ns for path in source.rglob("*")}
     again = imported(tmp_path / "tf", source, code=6)
-    assert (again["new"], again["there"]) == ({}, 6)
+    assert (again["new"], again["before"]) == ({}, 6)
     assert tree(tmp_path / "tf") == written
 
 
@@ -395,7 +395,7 @@ def test_groups_of_a_labels_csv_and_of_another_workspace_are_kept(tmp_path: Path
 def test_with_a_category_any_pictures_will_do_and_without_it_must_be_told(tmp_path: Path) -> None:
     path = write_jpegs(tmp_path / "deep" / "er", "disc", 2)[0]
     found = imported(tmp_path / "tf", tmp_path / "deep", path, "--category", "disc")
-    assert (found["new"], found["there"]) == ({"disc": 2}, 1)
+    assert (found["new"], found["before"]) == ({"disc": 2}, 1)
     assert "must be a folder" in refused(retrain("import", tmp_path / "tf", path), 3)
     assert "no such folder" in refused(retrain("import", tmp_path / "tf", tmp_path / "no"), 3)
 
@@ -418,6 +418,15 @@ def test_a_full_disk_leaves_whole_pictures(tmp_path: Path) -> None:
         assert found
         assert set(found.values()) <= set(noise)
         assert not list(root.rglob("*.part"))
+
+
+def test_a_table_may_have_sides_and_groups(tmp_path: Path) -> None:
+    write_jpegs(tmp_path, "disc", 3)
+    lines = ["path,label,split,group", "disc/disc-000.jpg,a,test,", "disc/disc-001.jpg,a,,g"]
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    imported(tmp_path / "tf", tmp_path / "labels.csv")
+    assert set(tree(tmp_path / "tf")) == {"test/a/disc-000.jpg", "train/a/disc-001.jpg"}
+    assert [row["group"] for row in journal(tmp_path / "tf")] == ["", "g"]
 
 
 def test_a_picture_in_two_categories_is_named(tmp_path: Path) -> None:

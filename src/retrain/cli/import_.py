@@ -62,8 +62,8 @@ def command(tf_files: Path, sources: tuple[Path, ...], as_json: bool, **settings
         click.echo(json.dumps(asdict(result), indent=2, ensure_ascii=False))
     else:
         print_counts(result.new, "would be imported" if how.dry_run else "imported")
-        if result.there:
-            click.echo(f"{result.there:7d}  there already")
+        if result.before:
+            click.echo(f"{result.before:7d}  imported before")
         if result.skipped:
             click.echo(f"{len(result.skipped):7d}  left out")
     if result.skipped and not how.dry_run:

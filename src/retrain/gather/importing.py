@@ -59,12 +59,12 @@ class Imported:
     """What came of an import.
 
     new: pictures by category that were brought in, or would be.
-    there: pictures that the data folder has already.
+    before: pictures that were brought in before, also if they are gone by now.
     skipped: files that were left out.
     """
 
     new: dict[str, int]
-    there: int
+    before: int
     skipped: Sequence[Skipped]
 
 
@@ -122,7 +122,7 @@ def import_pictures(
         with report.bar("importing", len(planned)) as advance:
             for _ in bringing.run():
                 advance(1)
-    return Imported(dict(sorted(bringing.new.items())), bringing.there, skipped + bringing.skipped)
+    return Imported(dict(sorted(bringing.new.items())), bringing.before, skipped + bringing.skipped)
 
 
 def _refuse_contradictions(how: HowToImport) -> None:
@@ -214,7 +214,7 @@ def _from_table(
             continue
         category = folder_name(category_name(entry.category))
         renamed[f"{entry.category!r} becomes {category!r}"] += category != entry.category
-        planned.append(_Planned(found, str(found), category))
+        planned.append(_Planned(found, str(found), category, entry.side, entry.group))
     for change, count in renamed.items():
         if count:
             report.warn(f"A folder's name has to be plain: {change}.")
@@ -231,7 +231,7 @@ class _Bringing:
         self.homes = _homes(root, planned)
         self.data = root / "data"
         self.new: Counter[str] = Counter()
-        self.there = 0
+        self.before = 0
         self.skipped: list[Skipped] = []
         self._seen: set[str] = set()  # contents, where nothing is written
 
@@ -260,11 +260,11 @@ class _Bringing:
         sha256 = hashlib.sha256(content).hexdigest()
         known = self.journal.content(sha256)
         if known is not None or sha256 in self._seen:
-            self.there += 1
+            self.before += 1
             if known is not None and known["category"] != one.category:
                 reason = f"is in category {known['category']!r} already: {known['path']}"
                 self.skipped.append(Skipped(one.source, reason))
-                self.there -= 1
+                self.before -= 1
             return
         if self.how.dry_run:
             self.new[one.category] += 1

@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from retrain.data.records import Skipped
+from retrain.data.records import Side, Skipped
+from retrain.data.sides import side_named
 from retrain.errors import DataError, UsageError
 from retrain.gather.text import column, read_text, separator, table_rows
 
@@ -24,10 +25,12 @@ _UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # that Label Studio puts before a file's
 
 @dataclass(frozen=True)
 class Entry:
-    """A row: the picture as the table names it, and its category."""
+    """A row: the picture as the table names it, its category, side and group, if it has these."""
 
     path: str
     category: str
+    side: Side | None = None
+    group: str = ""
 
 
 def is_table(path: Path) -> bool:
@@ -81,7 +84,8 @@ def _from_rows(
         if not row.get(paths):
             continue
         if row.get(labels):
-            entries.append(Entry(row[paths], row[labels]))
+            side = side_named(row.get("split", ""))
+            entries.append(Entry(row[paths], row[labels], side, row.get("group", "")))
         else:
             skipped.append(Skipped(row[paths], "no label"))
     return entries, skipped
