@@ -11,6 +11,11 @@
 describe() {
     argument_roles="" option_roles="" network="" asks=""
     case "$1" in
+        check)
+            argument_roles="workspace"
+            option_roles="|--undo=value|"
+            network=yes
+            ;;
         compare)
             argument_roles="read read"
             option_roles="|--data=read|--side=value|"

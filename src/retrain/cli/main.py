@@ -57,6 +57,7 @@ def app(context: click.Context, debug: bool) -> None:
 COMMANDS = (
     *(train, guess, guess_dir, evaluate, compare, explain, report, check),
     *(download, frames, import_, vary),
+    *(runs, show_batch, show_data, lr_find, weights, doctor),
 )
 for module in COMMANDS:
     app.add_command(module.command)

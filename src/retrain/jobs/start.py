@@ -14,12 +14,11 @@ from retrain.data.records import Picture
 from retrain.data.related import find
 from retrain.data.relations import with_previous
 from retrain.features import bottlenecks
+from retrain.jobs.told import report_moved, report_related
 from retrain.jobs.training_data import (
     Gathered,
     TrainingData,
     gather,
-    report_moved,
-    report_related,
     split_up,
 )
 from retrain.model.backbones import Backbone, input_size
