@@ -15,12 +15,7 @@ from retrain.data.related import find
 from retrain.data.relations import with_previous
 from retrain.features import bottlenecks
 from retrain.jobs.told import report_moved, report_related
-from retrain.jobs.training_data import (
-    Gathered,
-    TrainingData,
-    gather,
-    split_up,
-)
+from retrain.jobs.training_data import Gathered, TrainingData, gather, split_up
 from retrain.model.backbones import Backbone, input_size
 from retrain.model.build import build_backbone
 from retrain.model.devices import gpus
