@@ -24,6 +24,12 @@ describe() {
             argument_roles="workspace"
             network=yes
             ;;
+        download)
+            argument_roles="folder read"
+            option_roles="|--category=value|--parallel=value|--per-host=value|--most-mib=value|\
+--seconds=value|--attempts=value|"
+            network=yes
+            ;;
         evaluate)
             argument_roles="read"
             option_roles="|--data=read|--side=value|--output=folder|"
@@ -31,6 +37,10 @@ describe() {
         explain)
             argument_roles="workspace read"
             option_roles="|--category=value|--method=value|--layer=value|--output=folder|"
+            ;;
+        frames)
+            argument_roles="folder read"
+            option_roles="|--category=value|--every=value|--max-size=value|--reader=value|"
             ;;
         guess)
             argument_roles="read read"
@@ -40,12 +50,17 @@ describe() {
             argument_roles="read read folder"
             option_roles="|--min-score=value|--unsure=folder|--precision=value|"
             ;;
+        import)
+            argument_roles="folder read"
+            option_roles="|--category=value|--labels-from=value|--path-column=value|\
+--label-column=value|--images=read|--max-size=value|"
+            ;;
         lr-find)
             argument_roles="workspace"
-            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|--group-by=value|\
---hold-out=value|--seed=value|--groups=value|--tune-folds=value|--lr=value|\
---batch=value|--precision=value|--balance=value|--augment=value|\
---output=file|"
+            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|\
+--labels-from=value|--group-by=value|--hold-out=value|--seed=value|\
+--groups=value|--tune-folds=value|--lr=value|--batch=value|\
+--precision=value|--balance=value|--augment=value|--output=file|"
             network=yes
             ;;
         report)
@@ -59,18 +74,27 @@ describe() {
             ;;
         show-batch)
             argument_roles="workspace"
-            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|--group-by=value|\
---hold-out=value|--seed=value|--augment=value|--output=file|"
+            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|\
+--labels-from=value|--group-by=value|--hold-out=value|--seed=value|\
+--augment=value|--output=file|"
             network=yes
+            ;;
+        show-data)
+            argument_roles="workspace"
+            option_roles="|--labels-from=value|--group-by=value|--hold-out=value|--write-labels=file|"
             ;;
         train)
             argument_roles="workspace"
-            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|--group-by=value|\
---hold-out=value|--seed=value|--compare=value|--prefer=value|\
---fine-tune=value|--epochs=value|--groups=value|--tune-folds=value|\
---lr=value|--batch=value|--precision=value|--balance=value|--augment=value|\
---minutes=value|"
+            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|\
+--labels-from=value|--group-by=value|--hold-out=value|--seed=value|\
+--compare=value|--prefer=value|--fine-tune=value|--epochs=value|\
+--groups=value|--tune-folds=value|--lr=value|--batch=value|\
+--precision=value|--balance=value|--augment=value|--minutes=value|"
             network=yes
+            ;;
+        vary)
+            argument_roles="workspace"
+            option_roles="|--category=value|--like=value|--only=value|--crop-border=value|"
             ;;
         weights)
             argument_roles="value"

@@ -8,8 +8,8 @@ lock() {
         --no-header --no-emit-index-url --quiet "$@"
 }
 
-lock --extra cpu --output-file requirements/cpu.txt
-lock --extra gpu --constraint requirements/cpu.txt --output-file requirements/gpu.txt
+lock --extra cpu --extra films --extra vary --output-file requirements/cpu.txt
+lock --extra gpu --extra films --extra vary --constraint requirements/cpu.txt --output-file requirements/gpu.txt
 lock --extra cpu --extra lite1 --extra films --extra vary --extra onnx --extra openvino --extra cluster \
     --group dev --constraint requirements/cpu.txt \
     --output-file requirements/dev.txt

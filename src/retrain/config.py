@@ -50,13 +50,14 @@ class BackboneConfig:
 
     name: the name of a backbone, or "auto".
     weights: "imagenet", "none" for random weights, or the path of a weights file.
-    compare: names of backbones whose heads are compared; the best takes the place of `name`.
+    compare: names of backbones whose heads are compared; the best takes the place of `name`. None
+        for no comparison.
     prefer: which of them is the best.
     """
 
     name: str = "auto"
     weights: str = "imagenet"
-    compare: tuple[str, ...] = ()
+    compare: tuple[str, ...] | None = None
     prefer: Prefer = "accurate"
 
 
@@ -145,6 +146,8 @@ class TrainConfig:
     int8: whether to export an int8 model, too.
     minutes: the time budget on a CPU; 0 for none.
     seed: the seed of everything that is random.
+    labels_from: a regular expression whose group `category` tells categories by paths; None where
+        folders or a table tell them.
     """
 
     pictures: PictureConfig = field(default_factory=PictureConfig)
@@ -158,6 +161,7 @@ class TrainConfig:
     int8: bool = True
     minutes: float = 30.0
     seed: int = 0
+    labels_from: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the configuration as nested dicts, ready for JSON."""

@@ -14,16 +14,21 @@ from retrain.cli import (
     check,
     compare,
     doctor,
+    download,
     evaluate,
     explain,
+    frames,
     guess,
     guess_dir,
+    import_,
     interrupts,
     lr_find,
     report,
     runs,
     show_batch,
+    show_data,
     train,
+    vary,
     weights,
 )
 from retrain.cli.container import tell_of_links
@@ -51,7 +56,8 @@ def app(context: click.Context, debug: bool) -> None:
 
 COMMANDS = (
     *(train, guess, guess_dir, evaluate, compare, explain, report, check),
-    *(runs, show_batch, lr_find, weights, doctor),
+    *(download, frames, import_, vary),
+    *(runs, show_batch, show_data, lr_find, weights, doctor),
 )
 for module in COMMANDS:
     app.add_command(module.command)
