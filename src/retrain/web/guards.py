@@ -17,7 +17,6 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-
 TOKEN = "token"  # the name of the parameter in the address
 READING = {"GET", "HEAD", "OPTIONS"}  # methods that change nothing
 PAGE_BODY = 1 << 20  # bytes; what our own pages send is far smaller
