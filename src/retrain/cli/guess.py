@@ -66,7 +66,8 @@ def command(
             for category, score in scores:
                 click.echo(score_line(category, score))
             if found.unlike:
-                click.echo(UNLIKE)
+                line = f"{found.path}: {UNLIKE} (familiar = {found.familiar:.5f})"
+                click.echo(f"retrain: {line}", err=True)  # stdout holds scores alone, as ever
     if as_json:
         click.echo(json.dumps(guesses, indent=2, ensure_ascii=False))
     tell_of_links(str(one["error"]) for one in guesses)

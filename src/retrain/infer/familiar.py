@@ -25,7 +25,7 @@ from retrain.files import atomic_writer
 
 Array = NDArray[np.float32]
 
-NEIGHBOURS = 3  # nearest pictures whose distances are averaged
+NEIGHBOURS = 5  # nearest pictures whose distances are averaged
 MOST_PER_CATEGORY = 100  # pictures that a bundle keeps features of
 MOST = 2000  # the same of all categories together, with at least one of each
 UNLIKE = 0.02  # share of pictures of its own kind that a model may take for strangers
@@ -113,7 +113,7 @@ def distances(
 ) -> Array:
     """Return how far pictures lie from the nearest of a reference, float32 [n].
 
-    It is the mean of Euclidean distances between directions, 0..2, to the nearest three. The length
+    It is the mean of Euclidean distances between directions, 0..2, to the nearest five. The length
     of a feature vector tells of contrast and sharpness rather than of what is shown.
 
     Args:
@@ -135,7 +135,7 @@ def distances(
 
 
 def _mean_of_nearest(far: Array) -> Array:
-    """Return the mean of the least three of each row, or of those that there are."""
+    """Return the mean of the least five of each row, or of those that there are."""
     count = min(NEIGHBOURS, far.shape[1])
     nearest = np.partition(far, count - 1, axis=1)[:, :count]
     known = np.isfinite(nearest)
