@@ -3,7 +3,7 @@
     PYTHONPATH=src:bench python bench/familiar.py DATA WORK [--minutes 6]
 
 DATA holds superheroes, pets3, traffic_lights, sign_digits and road_signs. Of each a quarter is held
-out: single pictures, as conformal prediction assumes, and a second time whole persons of sign digits
+out: single pictures, as conformal prediction assumes, and a second time persons of sign digits
 and whole tracks of road signs, as new pictures would come. A model learns from the rest, with the
 command line and its defaults but for the time. Then it is shown what was held out and pictures of
 the other sets, in float32 and in int8:

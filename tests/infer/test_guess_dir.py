@@ -14,7 +14,7 @@ from PIL import Image
 
 from commands import command, environment
 from disks import disk, resize
-from pictures import CATEGORIES, draw, write_jpegs
+from pictures import CATEGORIES, draw
 from retrain.files import atomic_writer
 from retrain.infer.guess import Guess
 from retrain.infer.guess_dir import SortedFolder
@@ -430,7 +430,10 @@ def test_a_limit_wants_a_folder(trained: Path, src: Path, dest: Path) -> None:
 def test_strangers_are_set_aside_where_a_folder_is_given(
     trained: Path, src: Path, dest: Path, tmp_path: Path
 ) -> None:
-    strangers = write_jpegs(src, "noise", 5)
+    (src / "strange").mkdir()
+    strangers = [src / "strange" / f"{colour}.jpg" for colour in ("white", "black", "red")]
+    for path in strangers:
+        Image.new("RGB", (90, 80), path.stem).save(path)
     aside = tmp_path / "aside"
     result = sort(trained, src, dest, "--recursive", "--unsure", str(aside))
     assert result.returncode == 0, result.stderr
