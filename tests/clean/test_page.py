@@ -20,6 +20,7 @@ from commands import PATIENCE, command, environment
 from retrain.data.corrections import read_corrections
 from retrain.evaluate.findings import Finding, write_findings
 
+expect.set_options(timeout=1000 * PATIENCE)
 HOSTILE = '"><img src=x onerror=alert(1)>\n\u202egpj.<script>alert(2)</script>.jpg'
 
 
@@ -59,6 +60,7 @@ def opened(browser: Browser, address: str, **how: Any) -> Iterator[Page]:
     complaints: list[str] = []
     own = address.split("?")[0]
     context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **how})
+    context.set_default_timeout(1000 * PATIENCE)
     page = context.new_page()
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -159,7 +161,8 @@ def test_a_picture_that_vanishes_is_told_and_nothing_is_chosen(
         page.locator(".tile img").first.wait_for()
         (root / "data" / "disc" / "disc-000.jpg").unlink()
         page.locator(".tile").first.get_by_role("button", name="Keep").click()
-        expect(page.get_by_role("alert")).to_contain_text("cannot be read any more")
+        gone = re.compile("cannot be read any more|no longer in the data folder")
+        expect(page.get_by_role("alert")).to_have_text(gone)
         expect(page.locator(".tile").first).to_contain_text("changed or gone")
         context.close()
     assert chosen(root) == []

@@ -41,11 +41,13 @@ class Helpers:
 
     neighbours: returns the ids of the pictures nearest to one.
     heat: draws what in a picture speaks for a category, [size, size, 3].
+    has_model: whether it can do so by now.
     check: looks for findings anew.
     """
 
     neighbours: Callable[[Shown], list[str]] | None = None
     heat: Callable[[Shown, str], Pixels] | None = None
+    has_model: Callable[[], bool] = lambda: True
     check: Callable[[], None] | None = None
 
 
@@ -137,7 +139,7 @@ def _state(page: Page, _: Request, __: Json) -> Json:
         "name": str(page.review.workspace.root),
         "can": {
             "neighbours": can.neighbours is not None,
-            "heat": can.heat is not None,
+            "heat": can.heat is not None and can.has_model(),
             "check": can.check is not None,
         },
         "training": page.training.state()["running"],

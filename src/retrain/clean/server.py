@@ -8,15 +8,14 @@ from functools import partial
 
 from retrain.clean.album import Album, Shown
 from retrain.clean.app import Helpers, Page, page_app
-from retrain.clean.helpers import Heat, Once
+from retrain.clean.helpers import Heat, Once, published
 from retrain.clean.neighbours import Neighbours
 from retrain.clean.review import Review
 from retrain.clean.thumbnails import Thumbnails
 from retrain.clean.training import Training
 from retrain.data.corrections import read_corrections
 from retrain.data.images import PixelRules
-from retrain.errors import BundleError
-from retrain.evaluate.findings import Finding, read_findings
+from retrain.evaluate.findings import JSON, Finding, read_findings
 from retrain.files import machine_errors
 from retrain.jobs.known_features import known_features
 from retrain.model.backbones import backbone_named
@@ -24,7 +23,7 @@ from retrain.progress import Reporter, Silent
 from retrain.run import Run
 from retrain.web import server as web
 from retrain.web.guards import new_token
-from retrain.workspace import Workspace, open_run
+from retrain.workspace import Workspace
 
 DEFAULT = "efficientnet_lite0"  # whose pixel rules hold before the first training
 
@@ -69,18 +68,20 @@ def serve_page(
     run = published(workspace)
     rules = run.rules if run else _default_rules()
     read_corrections(workspace.corrections)  # what is wrong with it shows at once
-    findings = read_findings(workspace.root) or check()
+    findings = read_findings(workspace.root) if (workspace.root / JSON).exists() else check()
     since = time.time()
     with report.bar("pictures", 0) as advance, machine_errors(workspace.root):
         album = Album.of(workspace, rules, since, advance)
-    review = Review(workspace, album, findings)
+    review, heat = Review(workspace, album, findings), Heat(workspace)
+    training.after = lambda: _look_again(review)
     page = Page(
         review,
         Thumbnails(workspace.bottlenecks),
         training,
         Helpers(
             neighbours=Once(partial(_neighbours, album, workspace, run)),
-            heat=Heat(run) if run else None,
+            heat=heat,
+            has_model=heat.is_ready,
             check=_Checking(review, check),
         ),
     )
@@ -101,14 +102,6 @@ def serve_page(
             training.stop()
 
 
-def published(workspace: Workspace) -> Run | None:
-    """Return the published run; None before the first, or where it cannot be read."""
-    try:
-        return open_run(workspace.root)
-    except BundleError:
-        return None
-
-
 def _default_rules() -> PixelRules:
     return PixelRules(backbone_named(DEFAULT).size, "squash")
 
@@ -119,6 +112,11 @@ def _neighbours(
     pictures = album.all()
     known = known_features([shown.picture for shown in pictures], workspace, run, Silent())
     return Neighbours(pictures, known.values).of
+
+
+def _look_again(review: Review) -> None:
+    """Take up what a training found besides."""
+    review.findings = read_findings(review.workspace.root)
 
 
 class _Checking:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from retrain.run import Run
@@ -28,6 +28,7 @@ class Training:
             line: the same as a person would type it.
         """
         self.workspace, self._command, self._line = workspace, command, line
+        self.after: Callable[[], None] = lambda: None  # called when one has come to its end
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._said: deque[str] = deque(maxlen=LINES)
@@ -86,6 +87,8 @@ class Training:
         for line in process.stdout:
             if text := line.rstrip():
                 self._said.append(text)
+        if process.wait() == 0:
+            self.after()
 
     def _numbers(self) -> dict[str, Any] | None:
         """Return how good the published model is, in words; None before the first."""

@@ -16,7 +16,7 @@ from retrain.workspace import Workspace, open_run
 PORT = 8765
 
 
-@click.command("clean", cls=Command)
+@click.command("clean", cls=Command, network=True)
 @click.argument("tf_files", type=WORKSPACE)
 @click.option(
     "--host",
@@ -41,6 +41,7 @@ def command(tf_files: Path, host: str, port: int | None, browser: bool) -> None:
     from retrain.clean.server import Listening, serve_page
     from retrain.clean.training import Training
     from retrain.cli.console import Terminal
+    from retrain.jobs.check import check
     from retrain.web import server as web
 
     workspace = Workspace(tf_files.absolute())
@@ -58,7 +59,10 @@ def command(tf_files: Path, host: str, port: int | None, browser: bool) -> None:
             web.open_browser(address)
 
     listening = Listening(host, free_port(host, port))
-    serve_page(workspace, lambda: [], training, listening, Terminal(), ready)
+    terminal = Terminal()
+    serve_page(
+        workspace, lambda: check(tf_files, terminal).findings, training, listening, terminal, ready
+    )
 
 
 def free_port(host: str, port: int | None) -> int:

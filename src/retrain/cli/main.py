@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from retrain.cli import (
+    check,
     clean,
     compare,
     doctor,
@@ -50,7 +51,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 
 COMMANDS = (
-    *(train, guess, guess_dir, evaluate, compare, explain, report),
+    *(train, guess, guess_dir, evaluate, compare, explain, report, check),
     *(clean, runs, show_batch, lr_find, weights, doctor),
 )
 for module in COMMANDS:

@@ -122,6 +122,22 @@ def read_pixels(content: bytes, rules: PixelRules) -> Pixels:
         raise BadPicture(_NO_MEMORY) from None
 
 
+@contextlib.contextmanager
+def opened_header(path: Path) -> Iterator[Image.Image]:
+    """Open a picture file as far as its header; its pixels are not decoded.
+
+    Raises:
+        BadPicture: it is no picture. Whatever Pillow raises for a damaged one.
+    """
+    with _picture_file(path) as file:
+        formats = possible_formats(file.read(START))
+        if "HEIF" in formats:
+            _know_heif()
+        file.seek(0)
+        with Image.open(file, formats=formats) as image:
+            yield image
+
+
 def extension(content: bytes) -> str:
     """Return the usual file name extension of a picture's format, such as ".jpg"; "" if unknown."""
     try:

@@ -563,6 +563,7 @@ function showNumbers(found) {
   $("train-numbers").tBodies[0].replaceChildren(...rows);
   let note = found.before ? "" : "No model was trained here yet.";
   if (changed) {
+    go({ first: 0 }); // the training has looked for findings, too
     const report = found.now.report ? ` Its report: ${found.now.report}` : "";
     note =
       "Each model is judged by pictures with the labels it was given, so part of the gain is that " +
