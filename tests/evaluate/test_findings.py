@@ -1,4 +1,4 @@
-"""Findings of all kinds in one list, ranked, written and read again; what is too few or too dark."""
+"""Findings of all kinds in one list: ranked, written, read; and what is too few or too dark."""
 
 import csv
 import json

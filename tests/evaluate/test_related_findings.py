@@ -64,6 +64,9 @@ def test_a_series_in_several_categories_is_one_finding() -> None:
     some = [picture(1, "cat"), picture(2, "cat"), picture(3, "dog")]
     (one,) = found(some, [relation(1, 2, "series"), relation(2, 3, "series")])
     assert (one.kind, one.pictures[0], one.category) == ("series", "dog/3.jpg", "dog")
+    relations = [relation(1, 2, "series"), relation(2, 3, "series")]
+    said = Correction(some[2].sha256, some[2].name, "not a mistake", "dog", "2026")
+    assert found(some, relations, Corrections([said])) == []
     assert "3 pictures of one series lie in several categories (2 in 'cat', 1 in 'dog')" in one.why
 
 

@@ -86,6 +86,23 @@ def test_findings_are_ranked_and_stand_in_a_table(planted: Path, found: list[Fin
     assert tuple(first) == found[0].pictures
 
 
+def test_the_report_shows_them_and_says_what_to_do(planted: Path, found: list[Finding]) -> None:
+    report = planted / "report.html"
+    result = retrain("report", planted, "--output", report)
+    assert result.returncode == 0, result.stderr
+    page = report.read_text()
+    assert "To be checked" in page
+    assert "2 copies of one picture lie in &#39;disc&#39; and &#39;squares&#39;" in page
+    assert "pictures matter most, if they are wrong: squares/twin.jpg" in page
+    assert "<code>retrain clean TF_FILES</code>" in page
+    assert found
+
+
+def test_a_training_checks_its_pictures_at_its_end(trained: Path) -> None:
+    assert (trained / "check.json").is_file()
+    assert (trained / "check.csv").is_file()
+
+
 def test_after_a_training_no_tensorflow_is_loaded(planted: Path, found: list[Finding]) -> None:
     code = (
         "import sys; from pathlib import Path; from retrain.jobs.check import check; "

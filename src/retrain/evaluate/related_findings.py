@@ -43,7 +43,7 @@ def related_findings(
     series = _groups(pictures, known)
     found = []
     for group in same:
-        if _lie_apart(pictures, group, corrections):
+        if len(_homes(pictures, group)) > 1 and _open(pictures, group, corrections):
             found.append(_contradiction(pictures, group, guesses, categories))
     told = {row for one in same for row in one if len(_homes(pictures, one)) > 1}
     for group in copies:
@@ -55,7 +55,7 @@ def related_findings(
             continue
         if len(_sides(pictures, group)) > 1:
             found.append(_on_two_sides(pictures, group, "series", 0.5))
-        elif len(_homes(pictures, group)) > 1 and _lie_apart(pictures, group, corrections):
+        elif len(_homes(pictures, _open(pictures, group, corrections))) > 1:
             found.append(_series(pictures, group))
     return found
 
@@ -87,14 +87,10 @@ def _sides(pictures: Sequence[Picture], group: Group) -> set[str]:
     return {side for row in group if (side := pictures[row].side)}
 
 
-def _lie_apart(pictures: Sequence[Picture], group: Group, corrections: Corrections) -> bool:
-    """Tell whether a group is in several categories, and not because people said so of each."""
-    open_rows = [
-        row
-        for row in group
-        if not corrections.is_right(pictures[row].sha256, pictures[row].category)
-    ]
-    return len(_homes(pictures, group)) > 1 and bool(open_rows)
+def _open(pictures: Sequence[Picture], group: Group, corrections: Corrections) -> Group:
+    """Return the pictures of a group whose category nobody confirmed."""
+    said = corrections.is_right
+    return [row for row in group if not said(pictures[row].sha256, pictures[row].category)]
 
 
 def _contradiction(
