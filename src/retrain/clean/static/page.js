@@ -162,7 +162,7 @@ async function go(change, focus = false) {
     first: state.first,
     open: $("open").checked ? "1" : "0",
   });
-  history.replaceState(null, "", state.kind ? `#${state.kind}` : "#");
+  history.replaceState(null, "", `#kind=${state.kind}`);
   try {
     const [found, all] = await Promise.all([ask(`/api/items?${query}`), ask("/api/state")]);
     showState(all);
@@ -683,4 +683,5 @@ const look = () => document.hidden || !state.all || refreshState().catch(complai
 if (channel) channel.onmessage = look;
 document.addEventListener("visibilitychange", look);
 setInterval(look, POLL);
-go({ kind: decodeURIComponent(location.hash.slice(1)) });
+const [, before = ""] = location.hash.match(/^#kind=(\w+)$/) || [];
+go({ kind: before });
