@@ -50,13 +50,14 @@ class BackboneConfig:
 
     name: the name of a backbone, or "auto".
     weights: "imagenet", "none" for random weights, or the path of a weights file.
-    compare: names of backbones whose heads are compared; the best takes the place of `name`.
+    compare: names of backbones whose heads are compared; the best takes the place of `name`. None
+        for no comparison.
     prefer: which of them is the best.
     """
 
     name: str = "auto"
     weights: str = "imagenet"
-    compare: tuple[str, ...] = ()
+    compare: tuple[str, ...] | None = None
     prefer: Prefer = "accurate"
 
 

@@ -6,22 +6,24 @@ import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from pictures import write_jpegs
 from retrain.config import TrainConfig
 from retrain.data.images import PixelRules
-from retrain.data.records import Picture
+from retrain.data.records import Picture, Side
 from retrain.metrics import softmax
 from retrain.model.backbones import backbone_named
 from retrain.model.build import build_backbone, layer_groups
 from retrain.model.predict import Forward, predict_logits
-from retrain.model.weights import Weights
+from retrain.model.weights import Weights, obtain
 from retrain.progress import Silent
 from retrain.training.folds import assign_folds
 from retrain.training.head import Head, fit_head
 from retrain.training.history import EpochRow
 from retrain.training.labelled import Labelled
 from retrain.training.logs import TensorBoard
+from retrain.training.mirrored import changed_by_mirror
 from retrain.training.store import Stores
 from retrain.training.task import Task
 from retrain.training.tuning import Tuning
@@ -174,3 +176,32 @@ def test_rounds_of_a_large_jury_are_shown_by_a_part_of_it_with_its_own_truth(
         row, softmax(logits), rig.validation.labels
     )
     assert list((tmp_path / "logs" / "fine_tune").iterdir())
+
+
+@pytest.mark.parametrize(("marked", "expected"), [(True, ["left", "right"]), (False, [])])
+def test_where_a_mirror_makes_another_category_views_are_not_mirrored(
+    marked: bool, expected: list[str], tmp_path: Path
+) -> None:
+    backbone, rules = backbone_named("efficientnet_lite0"), PixelRules(64, "squash")
+    network = build_backbone(backbone, 64, obtain(backbone, "imagenet", lambda _: None))
+    rng, pictures = np.random.default_rng(0), []
+    for i in range(40):
+        scene = rng.integers(0, 90, (64, 64, 3)).astype(np.uint8)
+        if marked:  # a bright side: the left one, the right one
+            scene[:, 40 * (i % 2) : 40 * (i % 2) + 24] = 230
+        else:  # a bright band: above, below
+            scene[40 * (i % 2) : 40 * (i % 2) + 24] = 230
+        path = tmp_path / f"{i}.png"
+        Image.fromarray(scene).save(path)
+        pictures.append(Picture(path, path.name, ("left", "right")[i % 2], f"{i:064x}", path.name))
+    forward = Forward(network)
+    paths = [picture.path for picture in pictures]
+    train = Labelled(pictures, predict_logits(forward, paths, rules), np.arange(40) % 2)
+    none = train.some(np.zeros(0, np.intp))
+    groups, config = [picture.key for picture in pictures], TrainConfig()
+    folds = assign_folds(groups, train.labels, config.head.folds)
+    parts: dict[Side, Labelled] = {"train": train, "validation": none, "test": none}
+    task = Task(network, backbone, rules, parts, groups, folds, ("left", "right"), config)
+    head = fit_head(train, folds, groups, config.head, None, Silent())
+    changed = changed_by_mirror(task, head, forward)
+    assert [task.categories[i] for i in changed] == expected

@@ -16,7 +16,7 @@ from retrain.workspace import Workspace, open_run
 PORT = 8765
 
 
-@click.command("clean", cls=Command, network=True)
+@click.command("clean", cls=Command, network=True, listens=True)
 @click.argument("tf_files", type=WORKSPACE)
 @click.option(
     "--host",

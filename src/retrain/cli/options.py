@@ -104,7 +104,7 @@ def setting(flag: str, place: str, text: str, kind: Any = None) -> Callable[[Com
     if hint is bool:
         flag = f"{flag}/--no-{flag.removeprefix('--')}"
     return click.option(
-        flag, place, type=kind, default=default, show_default=default not in (None, ()), help=text
+        flag, place, type=kind, default=default, show_default=default is not None, help=text
     )
 
 

@@ -54,7 +54,7 @@ def with_best_backbone(
         DataError, WeightsError, MachineError, UsageError: see `errors.py`; `WeightsError` if the
             weights of none are there.
     """
-    names = list(dict.fromkeys(config.backbone.compare))
+    names = list(dict.fromkeys(config.backbone.compare or ()))
     if not names:
         return config, None
     for name in names:  # wrong names and sizes are said before anything is computed

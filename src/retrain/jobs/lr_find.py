@@ -21,10 +21,11 @@ from retrain.workspace import Workspace
 
 @dataclass(frozen=True)
 class Found:
-    """A sweep and where its plot is."""
+    """A sweep, where its plot is, and the rates whose proportion it kept."""
 
     sweep: Sweep
     path: Path
+    rates: tuple[float, float]
 
 
 def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Reporter) -> Found:
@@ -56,4 +57,4 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
     found = tuning.sweep(build(tuning, plan, Stores(workspace.bottlenecks, report.warn)), report)
     with machine_errors(path.parent), atomic_writer(path) as part:
         draw_sweep(found.rates, found.losses, found.suggestions(), part)
-    return Found(found, path)
+    return Found(found, path, plan.learning_rates)

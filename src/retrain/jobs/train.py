@@ -196,6 +196,9 @@ def _plan(learned: Learned) -> dict[str, Any] | None:
         "visits": progress.step * plan.batch,
         "seconds_planned": plan.seconds,
         "seconds": progress.seconds,
+        "mirrored_views": learned.mirrored,
+        "tuned_share": learned.share,
+        "judging_folds": learned.judging_folds,
         "refitted": learned.refitted,
     }
 

@@ -6,7 +6,7 @@ judge as it takes and as there is time for. What won learns from all pictures in
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import keras
 import numpy as np
@@ -17,18 +17,15 @@ from retrain.metrics import softmax
 from retrain.model.build import copy_under, shift_bias
 from retrain.model.predict import Forward, predict_logits
 from retrain.progress import Reporter, counted, duration
+from retrain.training.answers import Answers, has_lost
+from retrain.training.augment import strength
 from retrain.training.balance import prior_shift
-from retrain.training.calibration import (
-    TUNED,
-    Prior,
-    fit_temperature,
-    likely_temperature,
-    probability_losses,
-)
+from retrain.training.calibration import TUNED, probability_losses
 from retrain.training.checkpoints import Checkpoints, Progress
 from retrain.training.fit import Course, Log
 from retrain.training.head import Head
 from retrain.training.history import EpochRow
+from retrain.training.mirrored import changed_by_mirror
 from retrain.training.plan import ROUNDS, SPARE, Plan, again
 from retrain.training.stages import fine_tune, follow, is_worth_trying
 from retrain.training.store import Stores
@@ -37,51 +34,9 @@ from retrain.training.task import Budget, Task
 from retrain.training.tuning import Tuning
 
 Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What fine-tuned models said of pictures that they had not learned from.
-
-    fold: int [m], the fold of each picture; 0 for all of a validation side.
-    rows: int [m], the pictures' rows among those to learn from; empty for a validation side.
-    logits: float32 [m, k]. labels: int [m].
-    prior: what is known of the temperature of such models; None if nothing is.
-    """
-
-    fold: NDArray[np.int64]
-    rows: NDArray[np.intp]
-    logits: Array
-    labels: NDArray[np.integer]
-    prior: Prior | None = None
-
-    @property
-    def folds(self) -> list[int]:
-        """The folds that judged, rising."""
-        return [int(number) for number in np.unique(self.fold)]
-
-    def temperature(self) -> float:
-        """Return the temperature that suits all these pictures."""
-        return self._temperature(np.ones(len(self.labels), np.bool_))
-
-    def probabilities(self) -> Array:
-        """Return calibrated probabilities, float32 [m, k].
-
-        A fold's temperature is fitted on the others, as that of the head is; a single fold's on
-        itself, for want of others.
-        """
-        found = np.empty_like(self.logits)
-        for number in self.folds:
-            own = self.fold == number
-            others = ~own if len(self.folds) > 1 else own
-            found[own] = softmax(self.logits[own], self._temperature(others))
-        return found
-
-    def _temperature(self, some: NDArray[np.bool_]) -> float:
-        logits, labels = self.logits[some], self.labels[some]
-        if self.prior is None:
-            return fit_temperature(logits, labels)
-        return likely_temperature(logits, labels, self.prior)
+# Of the way from the head's weights to the tuned ones. A part may be better than all of it, where
+# the head is nearly as good (WiSE-FT, Wortsman et al. 2022, https://arxiv.org/abs/2109.01903).
+SHARES = (1.0, 0.75)
 
 
 @dataclass(frozen=True)
@@ -91,7 +46,7 @@ class Judged:
     model: float32, of the first cycle.
     policy: the Keras dtype policy that it was trained under.
     progress: of the first cycle.
-    answers: of all cycles; None where the first did not come to its end.
+    answers: of all cycles, at each of `SHARES`; none where the first did not come to its end.
     history: one row for each round of all cycles.
     seconds: that a cycle takes besides its rounds.
     """
@@ -99,7 +54,7 @@ class Judged:
     model: keras.Model
     policy: str
     progress: Progress
-    answers: Answers | None
+    answers: tuple[Answers, ...]
     history: tuple[EpochRow, ...]
     seconds: float = 0.0
 
@@ -130,12 +85,32 @@ class Contest:
     def __post_init__(self) -> None:
         object.__setattr__(self, "stores", Stores(self.budget.disk, self.report.warn))
 
+    def is_worth_trying(self) -> bool:
+        """Tell whether fine-tuning is wanted and could show a gain; say why not."""
+        folds, of_picture = self.task.juries(), self.task.folds.of_picture
+        judges = len(self.task.parts["validation"].labels)
+        if folds:
+            judges = int((of_picture == folds[0]).sum())
+        return is_worth_trying(self.head, judges, self.task.config.fine_tune, self.report)
+
+    def with_fitting_views(self) -> "Contest":
+        """Return the same without mirrored views, where a mirror makes another category; say so."""
+        config = self.task.config
+        if not strength(config.augment).flip:
+            return self
+        forward = Forward(self.task.network, constant=True)
+        changed = changed_by_mirror(self.task, self.head, forward)
+        if not changed:
+            return self
+        names = named(self.task.categories, changed)
+        self.report.say(f"Views are not mirrored: left and right matter for {names}.")
+        config = replace(config, augment=replace(config.augment, flip=False))
+        return replace(self, task=replace(self.task, config=config))
+
     def judged(self) -> Judged | None:
-        """Fine-tune and let the folds judge; None where it is not tried, which is said."""
-        folds, recipe = self.task.juries(), self.task.config.fine_tune
+        """Fine-tune and let the folds judge; None where there is no time for it, which is said."""
+        folds = self.task.juries()
         tuning = self._tuning(folds[0] if folds else None)
-        if not is_worth_trying(self.head, len(tuning.judged_by.labels), recipe, self.report):
-            return None
         begun = time.monotonic()
         share = self.budget.part(1, 1) if folds else self.budget  # the second is for all pictures
         tuned = fine_tune(tuning, share, self.stores, self.checkpoints, self.report, log=self.log)
@@ -148,7 +123,7 @@ class Contest:
         policy = model.dtype_policy.name
         model = self._exportable(model)
         answers = (
-            self._answers(model, tuning, folds[0] if folds else 0) if progress.finished else None
+            self._answers(model, tuning, folds[0] if folds else 0) if progress.finished else ()
         )
         first = Judged(model, policy, progress, answers, progress.history, spent)
         return self._by_more(first, folds[1:])
@@ -163,8 +138,22 @@ class Contest:
             old = softmax(logits, self.head.calibration.temperature)
         return probability_losses(old, labels) - probability_losses(answers.probabilities(), labels)
 
-    def on_all(self, judged: Judged) -> tuple[keras.Model, Progress] | None:
-        """Train once more by a plan that has proved good, on all pictures; None if it cannot be."""
+    def best(self, judged: Judged) -> Answers | None:
+        """Return the answers at the share that did best; None if there are none."""
+        return max(judged.answers, key=lambda each: self.gains(each).mean(), default=None)
+
+    def published(self, judged: Judged, share: float) -> keras.Model:
+        """Return the judged model at a share of its way from the head."""
+        folds = self.task.juries()
+        return self._eased(judged.model, self._tuning(folds[0] if folds else None), share)
+
+    def on_all(self, judged: Judged, share: float) -> tuple[keras.Model, Progress] | None:
+        """Train once more by a plan that has proved good, on all pictures; None if it cannot be.
+
+        Args:
+            judged: what proved good.
+            share: of the way from the head's weights that the model is to be at.
+        """
         checkpoints, every = self.checkpoints.of("refit"), len(self.task.parts["train"].labels)
         plan = self._plan_again(judged, None)
         wanted = plan.seconds or 0.0
@@ -179,27 +168,32 @@ class Contest:
             f"{counted(plan.steps, 'step')}."
         )
         course = Course(plan, self.budget.deadline, "refit")
-        parts = (self._tuning(None), course, self.stores, checkpoints, self.report)
+        tuning = self._tuning(None)
+        parts = (tuning, course, self.stores, checkpoints, self.report)
         model, progress = follow(*parts, log=self.log)
         if not progress.finished:
             self.report.say(f"The model that was judged is kept: {progress.stopped}.")
             return None
-        return self._exportable(model), progress
+        return self._eased(self._exportable(model), tuning, share), progress
 
-    def strangeness(self, judged: Judged) -> Array:
+    def strangeness(self, judged: Judged, share: float) -> Array:
         """Return how far those who judged the first cycle lie from what it had learned from, [n].
 
         They are kept for the model of all pictures: nothing is left then that it has not seen, and
         distances of what a network has learned from are shorter than those of news.
+
+        Args:
+            judged: the first cycle's model.
+            share: of the way from the head's weights that the model is at.
         """
         tuning = self._tuning(self.task.juries()[0])
         parts = (tuning.learned_from, tuning.judged_by)
-        return distances_of_judges(judged.model, self.task.rules, *parts)
+        return distances_of_judges(self.published(judged, share), self.task.rules, *parts)
 
     def _by_more(self, judged: Judged, folds: Sequence[int]) -> Judged:
         """Let more folds judge, each after a cycle of its own, if it matters and there is time."""
         for number in folds:
-            if judged.answers is None or _has_lost(self.gains(judged.answers)):
+            if not judged.answers or all(has_lost(self.gains(each)) for each in judged.answers):
                 break
             checkpoints = self.checkpoints.of(f"fold{number}")
             plan = self._plan_again(judged, number)
@@ -235,7 +229,7 @@ class Contest:
         of_picture, folds = self.task.folds.of_picture, self.task.juries()
         first = int((of_picture == folds[0]).sum())
         count = len(of_picture) if fold is None else int((of_picture != fold).sum())
-        seen = judged.answers is not None and len(judged.answers.folds) > 1
+        seen = any(len(answers.folds) > 1 for answers in judged.answers)
         return again(judged.progress.plan, len(of_picture) - first, count, 0 if seen else first)
 
     def _exportable(self, model: keras.Model) -> keras.Model:
@@ -245,33 +239,42 @@ class Contest:
         shift_bias(model, -prior_shift(self.weights))
         return model
 
-    def _answers(self, model: keras.Model, tuning: Tuning, fold: int) -> Answers | None:
-        """Return what a model says of those who judge; None where that is no number."""
+    def _eased(self, model: keras.Model, tuning: Tuning, share: float) -> keras.Model:
+        """Return a model whose weights are at a share of the way from those it began with."""
+        if share == 1:
+            return model
+        eased = copy_under("float32", model, self.task.backbone, self.task.rules.size)
+        pairs = zip(tuning.start.get_weights(), model.get_weights(), strict=True)
+        eased.set_weights([(1 - share) * old + share * new for old, new in pairs])
+        return eased
+
+    def _answers(self, model: keras.Model, tuning: Tuning, fold: int) -> tuple[Answers, ...]:
+        """Return what a model says of those who judge, at each share; none if it is no number."""
         jury = tuning.judged_by
         paths = [picture.path for picture in jury.pictures]
-        logits = predict_logits(Forward(model), paths, self.task.rules)
-        if not np.isfinite(logits).all():
-            return None
         by_fold = bool(self.task.juries())
         rows = np.flatnonzero(self.task.folds.of_picture == fold) if by_fold else np.zeros(0, int)
         usual = self.task.config.fine_tune.smoothing == FineTuneConfig().smoothing
-        prior = TUNED if usual else None
-        return Answers(np.full(len(logits), fold), rows.astype(np.intp), logits, jury.labels, prior)
+        prior, found = TUNED if usual else None, []
+        for share in SHARES:
+            forward = Forward(self._eased(model, tuning, share))
+            logits = predict_logits(forward, paths, self.task.rules)
+            if not np.isfinite(logits).all():
+                return ()
+            told = (np.full(len(logits), fold), rows.astype(np.intp), logits, jury.labels)
+            found.append(Answers(*told, share, prior))
+        return tuple(found)
 
 
-def is_better(gains: NDArray[np.floating]) -> bool:
-    """Tell by gains [m], in log loss on the same pictures, whether fine-tuning is published.
+def named(categories: Sequence[str], indices: Sequence[int], most: int = 3) -> str:
+    """Name categories, not too many.
 
-    It is where the mean is a gain: `bench/contest.py` compares rules by their regret, and to ask
-    for more than that loses more by good models that are thrown away than it saves by bad ones.
+    >>> named("abcde", [0, 2]), named("abcde", [0, 1, 2, 3, 4])
+    ("'a', 'c'", "'a', 'b', 'c' and 2 others")
     """
-    return len(gains) > 0 and bool(gains.mean() > 0)
-
-
-def _has_lost(gains: NDArray[np.floating]) -> bool:
-    """Tell whether more judges would hardly change that the head is better."""
-    error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else 0.0
-    return bool(gains.mean() + error < 0)
+    first = ", ".join(repr(categories[i]) for i in indices[:most])
+    rest = len(indices) - most
+    return f"{first} and {rest} other{'s' * (rest > 1)}" if rest > 0 else first
 
 
 def _slowdown(progress: Progress) -> float:
@@ -282,22 +285,16 @@ def _slowdown(progress: Progress) -> float:
     return max(1.0, progress.seconds / (pace.seconds(0, progress.step) + ROUNDS * pace.round))
 
 
-def _with_answers(judged: Judged, more: Answers | None, progress: Progress) -> Judged:
-    """Return what was judged, with the answers of another cycle."""
-    assert judged.answers is not None
-    old = judged.answers
-    joined = more and Answers(
-        np.concatenate([old.fold, more.fold]),
-        np.concatenate([old.rows, more.rows]),
-        np.concatenate([old.logits, more.logits]),
-        np.concatenate([old.labels, more.labels]),
-        old.prior,
+def _with_answers(judged: Judged, more: Sequence[Answers], progress: Progress) -> Judged:
+    """Return what was judged, with the answers of another cycle; without any if it has none."""
+    joined = tuple(
+        replace(
+            old,
+            fold=np.concatenate([old.fold, new.fold]),
+            rows=np.concatenate([old.rows, new.rows]),
+            logits=np.concatenate([old.logits, new.logits]),
+            labels=np.concatenate([old.labels, new.labels]),
+        )
+        for old, new in zip(judged.answers, more, strict=False)
     )
-    return Judged(
-        judged.model,
-        judged.policy,
-        judged.progress,
-        joined,
-        (*judged.history, *progress.history),
-        judged.seconds,
-    )
+    return replace(judged, answers=joined, history=(*judged.history, *progress.history))

@@ -11,10 +11,11 @@ from retrain.model.build import add_head
 from retrain.model.classifier import Classifier
 from retrain.model.predict import predict_logits
 from retrain.progress import Reporter, counted
+from retrain.training.answers import Answers, is_better
 from retrain.training.balance import category_weights
 from retrain.training.calibration import Calibration, probability_losses
 from retrain.training.checkpoints import Checkpoints, Progress
-from retrain.training.contest import Answers, Contest, Judged, is_better
+from retrain.training.contest import Contest, Judged
 from retrain.training.fit import Log
 from retrain.training.head import Head, fit_head
 from retrain.training.history import EpochRow
@@ -35,6 +36,9 @@ class Learned:
     calibration: how the temperature was found.
     history: one row for each penalty of the head and for each round of fine-tuning.
     progress: how far fine-tuning came by which plan; None if there was none.
+    mirrored: whether fine-tuning was shown mirrored views.
+    judging_folds: how many folds judged fine-tuning; 0 if none did, or not to the end.
+    share: of the way from the head's weights to the tuned ones that the model is at, 0..1.
     refitted: whether the fine-tuned model was trained once more, on all pictures, after the one
         that was judged; its figures are those of the judged one, but for the test's.
     strangeness: distances of the pictures that judged the first cycle from what it had learned
@@ -53,6 +57,9 @@ class Learned:
     progress: Progress | None
     refitted: bool = False
     strangeness: NDArray[np.float32] | None = None
+    mirrored: bool = True
+    judging_folds: int = 0
+    share: float = 1.0
 
 
 def learn(
@@ -77,19 +84,23 @@ def learn(
         log.epoch(row)
     # Fine-tuning from there, if there is anything to gain and time for it.
     contest = Contest(task, head, weights, budget, checkpoints, report, log)
+    if not contest.is_worth_trying():
+        return _kept_head(task, head)
+    contest = contest.with_fitting_views()
     judged = contest.judged()
     if judged is None:
         return _kept_head(task, head)
-    if judged.answers is None or not _wins(judged.answers, contest, report):
-        return _kept_head(task, head, judged)
-    return _kept_tuned(judged, judged.answers, contest)
+    answers = contest.best(judged)
+    if answers is None or not _wins(answers, contest, report):
+        return _kept_head(contest.task, head, judged)
+    return _kept_tuned(judged, answers, contest)
 
 
 def _kept_tuned(judged: Judged, answers: Answers, contest: Contest) -> Learned:
     """Return the fine-tuned model, trained once more on all pictures where that can be."""
     task, head, by_user = contest.task, contest.head, len(answers.rows) == 0
-    last = None if by_user else contest.on_all(judged)
-    model, more = (judged.model, ()) if last is None else (last[0], last[1].history)
+    last = None if by_user else contest.on_all(judged, answers.share)
+    model = contest.published(judged, answers.share) if last is None else last[0]
     temperature = answers.temperature()
     classifier = Classifier(model, task.rules, task.categories, temperature)
     test = [picture.path for picture in task.parts["test"].pictures]
@@ -105,10 +116,15 @@ def _kept_tuned(judged: Judged, answers: Answers, contest: Contest) -> Learned:
         judged=answers.rows,
         answers=answers.probabilities()[:0] if by_user else answers.probabilities(),
         calibration=Calibration(temperature, _source(answers), len(answers.labels)),
-        history=(*head.rows(), *judged.history, *more),
+        history=(*head.rows(), *judged.history, *(last[1].history if last else ())),
         progress=judged.progress,
         refitted=last is not None,
-        strangeness=contest.strangeness(judged) if last and task.config.reference else None,
+        strangeness=(
+            contest.strangeness(judged, answers.share) if last and task.config.reference else None
+        ),
+        share=answers.share,
+        mirrored=contest.task.config.augment.flip,
+        judging_folds=len(answers.folds) if len(answers.rows) else 0,
     )
 
 
@@ -127,7 +143,10 @@ def _wins(answers: Answers, contest: Contest, report: Reporter) -> bool:
     both = f"its loss is {new:.4f}, the head's {new + gains.mean():.4f}"
     on = f"on {counted(len(labels), 'picture')} that neither had seen"
     if better:
-        report.say(f"The fine-tuned model is kept: {on}, {both}.")
+        back = (
+            "" if answers.share == 1 else f", {1 - answers.share:.0%} of the way back to the head"
+        )
+        report.say(f"The fine-tuned model is kept{back}: {on}, {both}.")
     else:
         report.say(f"The head alone is kept: {on}, fine-tuning shows no gain ({both}).")
     return better
@@ -147,6 +166,8 @@ def _kept_head(task: Task, head: Head, tried: Judged | None = None) -> Learned:
         calibration=head.calibration,
         history=(*head.rows(), *(tried.history if tried else ())),
         progress=tried.progress if tried else None,
+        mirrored=task.config.augment.flip,
+        judging_folds=len(tried.answers[0].folds) if tried and tried.answers else 0,
     )
 
 

@@ -19,7 +19,7 @@ from retrain.training.ladder import TRAINING_COST, Chosen, build, timed_plan, un
 from retrain.training.lr_finder import STEPS as SWEEP_STEPS
 from retrain.training.store import Stores
 from retrain.training.task import Budget
-from retrain.training.tuning import Rig, Tuning
+from retrain.training.tuning import Tuning
 
 SWEEP_SHARE = 0.1  # of the time left that a sweep for the learning rate may cost
 
@@ -108,7 +108,7 @@ def _chosen(
     else:
         chosen = timed_plan(tuning, budget, stores, report)
     if chosen and tuning.recipe.find_rate:
-        rates = _found_rates(tuning, chosen.rig, chosen.plan.batch, budget, report)
+        rates = _found_rates(tuning, chosen, budget, report)
         plan = replace(chosen.plan, learning_rates=rates)
         return Chosen(plan, build(tuning, plan, stores))
     return chosen
@@ -120,11 +120,11 @@ def sweep_cost(seconds_per_picture: float, batch: int) -> float:
 
 
 def _found_rates(
-    tuning: Tuning, rig: Rig, batch: int, budget: Budget, report: Reporter
+    tuning: Tuning, chosen: Chosen, budget: Budget, report: Reporter
 ) -> tuple[float, float]:
     """Return the learning rates that a sweep suggests, or the configured ones; say why."""
-    low, high = tuning.recipe.learning_rates
-    cost = sweep_cost(budget.seconds_per_picture, batch)
+    low, high = chosen.plan.learning_rates
+    cost = sweep_cost(budget.seconds_per_picture, chosen.plan.batch)
     if cost > SWEEP_SHARE * (budget.deadline - time.monotonic()):
         report.say(
             f"Learning rate: {high:g}, as configured. A sweep would take about {duration(cost)}, "
@@ -132,7 +132,7 @@ def _found_rates(
         )
         return low, high
     report.say(f"Learning rate: a sweep chooses it and takes about {duration(cost)}.")
-    suggestions = tuning.sweep(rig, report).suggestions()
+    suggestions = tuning.sweep(chosen.rig, report).suggestions()
     if not suggestions:
         report.say(f"Learning rate: {high:g}, as configured. The loss did not fall in the sweep.")
         return low, high

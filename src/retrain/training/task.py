@@ -87,5 +87,5 @@ class Budget:
             own: seconds, or anything in proportion, that the cycle is expected to take.
             after: the same of what comes after it.
         """
-        share = own / (own + after)
+        share = own / (own + after) if own + after > 0 else 0.5
         return replace(self, deadline=time.monotonic() + share * self.left(), cycles=2)

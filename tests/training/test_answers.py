@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from retrain.training.answers import Answers, has_lost, is_better
 from retrain.training.calibration import TUNED, likely_temperature
-from retrain.training.contest import Answers, is_better
 
 
 def answers(folds: list[int], certain: float = 4.0) -> Answers:
@@ -14,7 +14,7 @@ def answers(folds: list[int], certain: float = 4.0) -> Answers:
     for number in set(folds):
         first = int(np.argmax(fold == number))
         logits[first] = logits[first, ::-1]
-    return Answers(fold, np.arange(len(folds)), logits, labels, TUNED)
+    return Answers(fold, np.arange(len(folds)), logits, labels, prior=TUNED)
 
 
 def test_a_fold_is_judged_at_the_temperature_of_the_others() -> None:
@@ -38,3 +38,8 @@ def test_any_mean_gain_decides_however_few_judge() -> None:
     assert not is_better(np.array([0.1, -0.3, 0.1]))
     assert not is_better(np.zeros(5))  # the simpler model stays
     assert not is_better(np.zeros(0))
+
+
+def test_a_contest_that_is_lost_beyond_chance_needs_no_more_judges() -> None:
+    assert has_lost(np.array([-0.3, -0.2, -0.3, 0.1]))
+    assert not has_lost(np.array([-0.5, 0.4, -0.1, 0.1]))
