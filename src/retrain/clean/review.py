@@ -188,7 +188,7 @@ class Review:
         return self._answer(back)
 
     def _answer(self, made: Iterable[Correction]) -> list[dict[str, Any]]:
-        """Return the pictures that choices are about: all of a content, whatever they are called."""
+        """Return the pictures that choices are about: all those of a content."""
         chosen = self.corrections()
         contents = dict.fromkeys(one.sha256 for one in made)
         found = (shown for sha256 in contents for shown in self.album.of_content(sha256))
