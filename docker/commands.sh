@@ -5,16 +5,23 @@
 # describe COMMAND sets
 #   argument_roles   the role of each argument, in order; whatever follows is read
 #   option_roles     the role of each option that takes a value
-#   network, asks    "yes" where the command may download something, and where it waits for an answer
+#   network, asks    "yes" where the command may download, and where it waits for an answer
+#   listens          "yes" where others on this machine connect to it
 # Roles: read, a path that is only read; workspace, a folder that is there and is written to;
 # folder and file, what is written and made if it is missing; value, which is no path.
 describe() {
-    argument_roles="" option_roles="" network="" asks=""
+    argument_roles="" option_roles="" network="" asks="" listens=""
     case "$1" in
         check)
             argument_roles="workspace"
             option_roles="|--undo=value|"
             network=yes
+            ;;
+        clean)
+            argument_roles="workspace"
+            option_roles="|--host=value|--port=value|"
+            network=yes
+            listens=yes
             ;;
         compare)
             argument_roles="read read"

@@ -12,6 +12,7 @@ import click
 
 from retrain.cli import (
     check,
+    clean,
     compare,
     doctor,
     download,
@@ -56,7 +57,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 COMMANDS = (
     *(train, guess, guess_dir, evaluate, compare, explain, report, check),
-    *(download, frames, import_, vary),
+    *(clean, download, frames, import_, vary),
     *(runs, show_batch, show_data, lr_find, weights, doctor),
 )
 for module in COMMANDS:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from retrain.jobs.backbones import with_best_backbone
 from retrain.jobs.check import check_held
 from retrain.jobs.exports import Exports, expected_seconds, write_exports
 from retrain.jobs.judging import Judgement, judge
+from retrain.jobs.reference import write_reference
 from retrain.jobs.report import write_report
 from retrain.jobs.resume import Identity, begin, superseded
 from retrain.jobs.run_files import write_results
@@ -107,7 +108,7 @@ def train(
             seconds = seconds_per_picture(extracted.forward, opening.rules.size)
             log = TensorBoard(run.logs, task.categories)
             after = REPORT_SECONDS + CHECK_SECONDS * len(opening.data.pictures)
-            after += expected_seconds(task, seconds, config.int8)
+            after += expected_seconds(task, seconds, config)
             budget = Budget(seconds, _deadline(begun, config, after), workspace.bottlenecks)
             learned = learn(task, budget, checkpoints, report, log=log)
             # What it is worth, on pictures that it had not learned from.
@@ -121,8 +122,10 @@ def train(
                 seconds_per_picture=seconds,
                 int8=config.int8,
             )
+            reference = write_reference(learned, task, run, report)
             write_results(run, task, learned, judgement)
-            run.write_manifest(_manifest(run, opening, learned, exports, judgement, command))
+            manifest = _manifest(run, opening, learned, exports, judgement, command)
+            run.write_manifest(replace(manifest, reference=reference))
         # The run is finished. It is published if its exports are right; the rest is tidying up.
         needless = superseded(workspace, run)
         shutil.rmtree(run.checkpoints, ignore_errors=True)

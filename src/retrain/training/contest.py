@@ -28,6 +28,7 @@ from retrain.training.mirrored import changed_by_mirror
 from retrain.training.plan import ROUNDS, SPARE, Plan, again
 from retrain.training.stages import fine_tune, follow, is_worth_trying
 from retrain.training.store import Stores
+from retrain.training.strangeness import distances_of_judges
 from retrain.training.task import Budget, Task
 from retrain.training.tuning import Tuning
 
@@ -173,6 +174,20 @@ class Contest:
             self.report.say(f"The model that was judged is kept: {progress.stopped}.")
             return None
         return self._eased(self._exportable(model), tuning, share), progress
+
+    def strangeness(self, judged: Judged, share: float) -> Array:
+        """Return how far those who judged the first cycle lie from what it had learned from, [n].
+
+        They are kept for the model of all pictures: nothing is left then that it has not seen, and
+        distances of what a network has learned from are shorter than those of news.
+
+        Args:
+            judged: the first cycle's model.
+            share: of the way from the head's weights that the model is at.
+        """
+        tuning = self._tuning(self.task.juries()[0])
+        parts = (tuning.learned_from, tuning.judged_by)
+        return distances_of_judges(self.published(judged, share), self.task.rules, *parts)
 
     def _by_more(self, judged: Judged, folds: Sequence[int]) -> Judged:
         """Let more folds judge, each after a cycle of its own, if it matters and there is time."""

@@ -41,6 +41,8 @@ class Learned:
     share: of the way from the head's weights to the tuned ones that the model is at, 0..1.
     refitted: whether the fine-tuned model was trained once more, on all pictures, after the one
         that was judged; its figures are those of the judged one, but for the test's.
+    strangeness: distances of the pictures that judged the first cycle from what it had learned
+        from, float32 [n]; None unless another model was trained after it.
     """
 
     classifier: Classifier
@@ -54,6 +56,7 @@ class Learned:
     history: Sequence[EpochRow]
     progress: Progress | None
     refitted: bool = False
+    strangeness: NDArray[np.float32] | None = None
     mirrored: bool = True
     judging_folds: int = 0
     share: float = 1.0
@@ -118,6 +121,9 @@ def _kept_tuned(judged: Judged, answers: Answers, contest: Contest) -> Learned:
         history=(*head.rows(), *judged.history, *(last[1].history if last else ())),
         progress=judged.progress,
         refitted=last is not None,
+        strangeness=(
+            contest.strangeness(judged, answers.share) if last and task.config.reference else None
+        ),
         share=answers.share,
         mirrored=contest.task.config.augment.flip,
         judging_folds=len(answers.folds) if len(answers.rows) else 0,
