@@ -21,6 +21,7 @@ from retrain.cli import (
     lr_find,
     report,
     runs,
+    serve,
     show_batch,
     train,
     weights,
@@ -49,7 +50,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 
 COMMANDS = (
-    *(train, guess, guess_dir, evaluate, compare, explain, report),
+    *(train, guess, guess_dir, evaluate, compare, explain, report, serve),
     *(runs, show_batch, lr_find, weights, doctor),
 )
 for module in COMMANDS:

@@ -43,7 +43,9 @@ class Counters:
         self._folder = folder
         self._own: NDArray[np.float64] = np.zeros(len(_PLACES))
         if folder is not None:
-            self._own = np.memmap(folder / str(os.getpid()), np.float64, "w+", shape=self._own.shape)
+            self._own = np.memmap(
+                folder / str(os.getpid()), np.float64, "w+", shape=self._own.shape
+            )
 
     def add(self, *key: str, amount: float = 1) -> None:
         """Count."""
@@ -94,9 +96,9 @@ def _lines(values: NDArray[np.float64], run: str, version: str, busy: int) -> It
         "taken_over": ("models_taken_over_total", "New models that were taken over."),
         "refused": ("models_refused_total", "New models that could not be used."),
     }
-    for key, (name, text) in singles.items():
+    for counter, (name, text) in singles.items():
         yield from _head(name, "counter", text)
-        yield _line(name, values[_PLACES[(key,)]])
+        yield _line(name, values[_PLACES[(counter,)]])
     yield from _head("requests_busy", "gauge", "Requests that are being guessed.")
     yield _line("requests_busy", busy)
     yield from _head("memory_peak_bytes", "gauge", "The most memory that the process ever had.")

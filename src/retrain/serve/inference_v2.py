@@ -117,13 +117,13 @@ class InferenceV2:
             return Response(text, media_type="application/json")
         return Response(text, headers={_LENGTH: str(length)}, media_type="application/octet-stream")
 
-    async def _guesses(
-        self, served: Served, asked: InferRequest, request: Request
-    ) -> list[Guess]:
+    async def _guesses(self, served: Served, asked: InferRequest, request: Request) -> list[Guess]:
         model = served.model
         if len(asked.inputs) != 1 or asked.inputs[0].name not in (FILES, PIXELS):
             names = ", ".join(repr(each.name) for each in asked.inputs)
-            raise Refused(400, f"There must be one input, {FILES!r} or {PIXELS!r}. Received: {names}.")
+            raise Refused(
+                400, f"There must be one input, {FILES!r} or {PIXELS!r}. Received: {names}."
+            )
         (given,) = asked.inputs
         if given.name == FILES:
             if given.datatype != "BYTES":
@@ -153,7 +153,9 @@ def _parted(body: bytes, length: str | None) -> tuple[bytes, bytes]:
     if length is None:
         return body, b""
     if not (length.isascii() and length.isdigit() and int(length) <= len(body)):
-        raise Refused(400, f"{_LENGTH} must be a number within the body. Received: {length[:20]!r}.")
+        raise Refused(
+            400, f"{_LENGTH} must be a number within the body. Received: {length[:20]!r}."
+        )
     return body[: int(length)], body[int(length) :]
 
 

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from retrain.serve.refusals import Refused
 
 LENGTH = 4  # bytes that tell how many follow
-_NUMBERS = {"UINT8": np.dtype("u1"), "FP32": np.dtype("<f4")}
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,8 @@ def _numbers(name: str, count: int, data: memoryview) -> NDArray[np.uint8]:
 
 
 def _split_bytes(name: str, count: int, data: memoryview) -> list[bytes]:
-    found, start = [], 0
+    found: list[bytes] = []
+    start = 0
     while start + LENGTH <= len(data) and len(found) <= count:
         length = int.from_bytes(data[start : start + LENGTH], "little")
         start += LENGTH
@@ -184,7 +184,7 @@ def write_answer(
 
 def _packed(tensor: Tensor) -> bytes:
     if isinstance(tensor.values, np.ndarray):
-        return tensor.values.astype(_NUMBERS[tensor.datatype]).tobytes()
+        return np.asarray(tensor.values, "<f4").tobytes()
     parts = (len(one).to_bytes(LENGTH, "little") + one for one in tensor.values)
     return b"".join(parts)
 

@@ -66,7 +66,7 @@ def _answer(guess: Guess) -> dict[str, Any]:
 
 
 def _read_inputs(asked: Any) -> tuple[bytes, int | None]:
-    """Understand `{"inputs": base64, "parameters": {...}}`; return the file, and how many scores."""
+    """Return the file and the number of scores of `{"inputs": base64, "parameters": {...}}`."""
     if not isinstance(asked, dict) or not isinstance(asked.get("inputs"), str):
         raise Refused(400, "The body must be an object with `inputs`, the file in base64.")
     parameters = asked.get("parameters") or {}
