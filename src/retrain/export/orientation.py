@@ -10,7 +10,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 ORIENTATION = 0x0112  # its tag
-BYTE, SHORT, LONG = 1, 3, 4  # types of values
+SHORT, LONG = 3, 4  # types of values
 _ENTRY = 12  # bytes of a tag with its value
 _SPARE = 16  # zeros behind the file, so that what is read last never lies outside
 
@@ -117,7 +117,6 @@ class _File:
         kind = self.number(entry + 2, 2, little)
         value = tf.where(kind == SHORT, self.number(entry + 8, 2, little), 1)
         value = tf.where(kind == LONG, self.number(entry + 8, 4, little), value)
-        value = tf.where(kind == BYTE, self._at(entry + 8), value)
         is_tiff = little | self.holds(start, b"MM\0*")
         value = tf.reduce_max(tf.concat([value, tf.ones([1], tf.int64)], axis=0))
         return tf.where(is_tiff & (value <= 8), value, 1)
