@@ -22,7 +22,7 @@ from retrain.serve.uploads import labelled
 from retrain.version import VERSION
 
 ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
-DARK = 0.35  # of the light that is left where a heat map is cold
+DARK = 0.3  # of the light that is left where a heat map is cold
 
 
 class Page:
@@ -141,7 +141,7 @@ class Page:
 def lit(pixels: Pixels, heat: NDArray[np.float32]) -> Pixels:
     """Return a picture in colour where heat [size, size], 0..1, is high, else grey and dark."""
     grey = pixels.mean(axis=-1, keepdims=True) * DARK
-    share = np.sqrt(heat)[..., np.newaxis]  # so that what is warm is not as dark as what is cold
+    share = heat[..., np.newaxis]
     return np.asarray(share * pixels + (1 - share) * grey, np.uint8)
 
 
