@@ -120,7 +120,7 @@ OURS = "retrain guess-dir"
 
 def with_second_looks(bundle: Bundle, paths: list[Path], share: float, folder: Path) -> Path:
     """Copy a bundle, with a threshold below which this share of these pictures lies."""
-    quantised = Quantised(bundle.int8, *read_head(bundle.int8_head), cores())
+    quantised = Quantised(bundle.int8, read_head(bundle.int8_head), cores())
     found = [
         margins(quantised.logits(quantised.features(pixels)))
         for pixels in pixel_batches(paths, bundle.rules, BATCH)

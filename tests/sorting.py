@@ -17,6 +17,7 @@ UNFINISHED = {".results.sqlite", ".results.sqlite-journal"}
 COLUMNS = [
     *("source", "copy", "category", "score", "error", "run"),
     *("size", "time", "copy_size", "copy_time"),
+    "familiar",
 ]
 NEXT_RUN = "20990101T000000Z-efficientnet_lite0"
 

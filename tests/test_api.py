@@ -144,7 +144,7 @@ def test_folders_are_sorted_and_models_judged(model: Model, trained: Path, tmp_p
     assert (tmp_path / "sorted" / "results.csv").is_file()
     found = model.evaluate(trained / "data", progress=False)
     assert np.trace(np.array(found.confusion)) / found.scores.pictures == found.accuracy
-    with pytest.raises(UsageError, match="go together"):
+    with pytest.raises(UsageError, match="needs a folder"):
         model.sort(source, tmp_path / "other", min_score=0.6)
 
 

@@ -30,6 +30,7 @@ class Manifest:
     command: the command line that made the run; "" if a program did.
     created: when the training ended, ISO 8601, UTC; "" in older manifests, where `run` tells when
         it began.
+    reference: what the bundle keeps to tell strangers by; None where it keeps nothing.
     plan: what fine-tuning trained, for how many steps, planned and done; None without fine-tuning.
     cascade: whether int8 may guess first, and why or why not; None where int8 was not made.
     """
@@ -56,6 +57,7 @@ class Manifest:
     pixel_rules_version: int = RULES_VERSION
     plan: Mapping[str, Any] | None = None
     cascade: Mapping[str, Any] | None = None
+    reference: Mapping[str, Any] | None = None
     saved_model_applies_exif: bool = False
     format_version: int = FORMAT_VERSION
 

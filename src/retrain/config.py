@@ -135,6 +135,7 @@ class TrainConfig:
     balance: whether rare categories count more.
     precision: the number format of fine-tuning.
     int8: whether to export an int8 model, too.
+    reference: whether the bundle keeps features of some pictures, to tell strangers by.
     minutes: the time budget on a CPU; 0 for none.
     seed: the seed of everything that is random.
     """
@@ -148,6 +149,7 @@ class TrainConfig:
     balance: Balance = "never"
     precision: Precision = "auto"
     int8: bool = True
+    reference: bool = True
     minutes: float = 30.0
     seed: int = 0
 
@@ -175,8 +177,8 @@ class SortConfig:
 
     recursive: whether to go into sub-folders, too.
     link: whether to make hard links instead of copies, where the file system can.
-    min_score: the score below which pictures are set aside in `unsure`; None to set none aside.
-    unsure: the folder for pictures that are set aside.
+    min_score: the score below which pictures are set aside in `unsure`, too; None for no limit.
+    unsure: the folder for pictures that are set aside: those unlike anything that was learned from.
     keep_names: whether copies are named `<category>/<original name>` instead of
         `<category>-<score>.<ext>`.
     dry_run: whether to write only the results.

@@ -67,6 +67,11 @@ class Run:
         return self.folder / "head.int8.npz"
 
     @property
+    def reference(self) -> Path:
+        """Features of some of the pictures that were learned from, by which strangers are told."""
+        return self.folder / "reference.npz"
+
+    @property
     def labels(self) -> Path:
         """The categories in the order of the outputs, a line each."""
         return self.folder / "labels.txt"

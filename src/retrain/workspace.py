@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from retrain.data.corrections import CORRECTIONS
 from retrain.errors import BundleError, DataError, MachineError
 from retrain.files import ENCODE_ERRORS, machine_errors
 from retrain.run import MANIFEST, STAMP, Run
@@ -34,6 +35,8 @@ class Workspace:
             root = _led_to(root) or root
         self.root = root
         self.data = root / "data"
+        self.corrections = root / CORRECTIONS
+        self.removed = root / "removed"
         self.bottlenecks = root / "bottlenecks"
         self.runs = root / "runs"
         self.model = root / MODEL

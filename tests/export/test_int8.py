@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from retrain.export.int8 import choose_threshold, corrected_head, measure_agreement, upper_95
+from retrain.export.int8 import (
+    choose_threshold,
+    corrected_head,
+    correction,
+    measure_agreement,
+    upper_95,
+)
 from retrain.metrics import margins
 
 RANDOM = np.random.default_rng(0)
@@ -19,7 +25,9 @@ def test_a_corrected_head_takes_back_a_scale_and_an_offset_a_feature() -> None:
     scale = RANDOM.uniform(0.5, 2, 8)
     quantised = np.asarray((exact - RANDOM.random(8)) / scale, np.float32)
     kernel, bias = RANDOM.random((8, 3), np.float32), RANDOM.random(3, np.float32)
-    found = corrected_head(quantised, exact, kernel, bias)
+    undone = correction(quantised, exact)
+    assert np.allclose(quantised * undone[0] + undone[1], exact, atol=1e-4)
+    found = corrected_head(undone, kernel, bias)
     assert [part.dtype for part in found] == [np.float32, np.float32]
     assert np.allclose(quantised @ found[0] + found[1], exact @ kernel + bias, atol=1e-4)
 

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from commands import command, environment, retrain
 from pictures import CATEGORIES, draw, write_jpegs
@@ -70,7 +71,27 @@ def test_json_holds_every_picture_with_its_scores_or_its_error(
     assert (good["source"], good["error"]) == (str(new_pictures[2]), None)
     assert next(iter(good["scores"])) == "squares"
     assert sum(good["scores"].values()) == pytest.approx(1, abs=1e-5)
-    assert bad == {"source": str(missing), "scores": {}, "error": "No such file or directory"}
+    assert 0 < good["familiar"] <= 1
+    assert bad == {
+        "source": str(missing),
+        "scores": {},
+        "familiar": None,
+        "unlike": False,
+        "error": "No such file or directory",
+    }
+
+
+def test_a_stranger_is_told_beside_its_scores(trained: Path, tmp_path: Path) -> None:
+    stranger = tmp_path / "white.jpg"
+    Image.new("RGB", (90, 80), "white").save(stranger)
+    result = retrain("guess", trained, stranger)
+    assert result.returncode == 0
+    assert len(scores(result.stdout)) == len(CATEGORIES)
+    assert re.fullmatch(
+        rf"retrain: {re.escape(str(stranger))}: unlike anything it learned from "
+        r"\(familiar = 0\.0\d{4}\)\n",
+        result.stderr,
+    )
 
 
 def test_unreadable_files_are_listed_and_the_others_still_named(

@@ -419,15 +419,48 @@ def test_another_limit_moves_what_it_concerns(
     assert_sorted(dest, *src.iterdir())
 
 
-@pytest.mark.parametrize("option", [("--min-score", "0.5"), ("--unsure", "aside")])
-def test_a_limit_wants_a_folder_and_a_folder_a_limit(
-    option: tuple[str, str], trained: Path, src: Path, dest: Path
-) -> None:
-    result = sort(trained, src, dest, *option)
+def test_a_limit_wants_a_folder(trained: Path, src: Path, dest: Path) -> None:
+    result = sort(trained, src, dest, "--min-score", "0.5")
     assert result.returncode == 2
-    assert result.stderr.startswith("retrain: The least score and the folder for unsure pictures")
-    assert "See --unsure." in result.stderr or "See --min-score." in result.stderr
+    assert result.stderr.startswith("retrain: The least score needs a folder")
+    assert "See --unsure." in result.stderr
     assert not dest.exists()
+
+
+def test_strangers_are_set_aside_where_a_folder_is_given(
+    trained: Path, src: Path, dest: Path, tmp_path: Path
+) -> None:
+    (src / "strange").mkdir()
+    strangers = [src / "strange" / f"{colour}.jpg" for colour in ("white", "black", "red")]
+    for path in strangers:
+        Image.new("RGB", (90, 80), path.stem).save(path)
+    aside = tmp_path / "aside"
+    result = sort(trained, src, dest, "--recursive", "--unsure", str(aside))
+    assert result.returncode == 0, result.stderr
+    known = {Path(source): row for source, row in rows(dest).items()}
+    strange = {path for path, row in known.items() if Path(row["copy"]).is_absolute()}
+    assert set(strangers) <= strange
+    assert all(float(known[path]["familiar"]) < 0.05 for path in strange)
+    assert all(0 < float(row["familiar"]) <= 1 for row in known.values())
+    assert len(copies(aside)) == len(strange)
+    before = stamps(aside)
+    (aside / Path(known[strangers[0]]["copy"]).name).unlink()
+    again = sort(trained, src, dest, "--recursive", "--unsure", str(aside))
+    assert again.returncode == 0, again.stderr
+    assert copies(aside) == set(before)  # the lost one comes back from what is known of it
+
+
+def test_a_folder_alone_needs_a_model_that_knows_strangers(
+    trained: Path, src: Path, dest: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(trained / "model", root, ignore=shutil.ignore_patterns("reference.npz"))
+    result = sort(root, src, dest, "--unsure", str(tmp_path / "aside"))
+    assert result.returncode == 2
+    assert "See --min-score." in result.stderr
+    both = ("--min-score", "0.5", "--unsure", str(tmp_path / "aside"))
+    assert sort(root, src, dest, *both).returncode == 0
+    assert {row["familiar"] for row in rows(dest).values()} == {""}
 
 
 @pytest.mark.parametrize("unsure", ["dest", "link", "dest/../dest"])

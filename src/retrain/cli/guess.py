@@ -31,11 +31,13 @@ def command(
 ) -> None:
     """Name what pictures show: every category with its probability, best first.
 
+    A picture that is unlike anything the model learned from is said to be so.
+
     TF_FILES is a workspace with a trained model, or a bundle.
 
     Example: retrain guess tf_files photo.jpg
     """
-    from retrain.infer.guess import score_line
+    from retrain.infer.guess import UNLIKE, score_line
     from retrain.infer.sources import is_folder
     from retrain.jobs.guess import guess_files
     from retrain.progress import counted
@@ -46,7 +48,15 @@ def command(
         scores, error = found.scores[:top], found.error
         if error and is_folder(found.path):
             error = "is a folder; `retrain guess-dir` sorts the pictures of one"
-        guesses.append({"source": str(found.path), "scores": dict(scores), "error": error})
+        guesses.append(
+            {
+                "source": str(found.path),
+                "scores": dict(scores),
+                "familiar": found.familiar,
+                "unlike": found.unlike,
+                "error": error,
+            }
+        )
         if error:
             failed += 1
             click.echo(f"retrain: {found.path}: {error}", err=True)
@@ -55,6 +65,9 @@ def command(
                 click.echo(f"{found.path}:")
             for category, score in scores:
                 click.echo(score_line(category, score))
+            if found.unlike:
+                line = f"{found.path}: {UNLIKE} (familiar = {found.familiar:.5f})"
+                click.echo(f"retrain: {line}", err=True)  # stdout holds scores alone, as ever
     if as_json:
         click.echo(json.dumps(guesses, indent=2, ensure_ascii=False))
     tell_of_links(str(one["error"]) for one in guesses)

@@ -35,9 +35,14 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1),
     default=SortConfig.min_score,
     metavar="SCORE",
-    help="Set aside pictures whose best score is lower, in the folder of --unsure.",
+    help="Set aside pictures whose best score is lower, too, in the folder of --unsure.",
 )
-@click.option("--unsure", type=OUTPUT_FOLDER, metavar="DIR", help="Folder for pictures set aside.")
+@click.option(
+    "--unsure",
+    type=OUTPUT_FOLDER,
+    metavar="DIR",
+    help="Folder for pictures set aside: those unlike anything the model learned from.",
+)
 @precision_option
 @json_option
 def command(

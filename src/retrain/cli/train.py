@@ -49,6 +49,11 @@ if TYPE_CHECKING:
 @augment_options
 @setting("--int8", "int8", "Also export a model for fast guesses, used if it agrees with float32.")
 @setting(
+    "--reference",
+    "reference",
+    "Keep features of some pictures in the model, so that it can tell what is unlike them all.",
+)
+@setting(
     "--minutes", "minutes", "Time budget on a CPU in minutes; 0 for none.", click.FloatRange(min=0)
 )
 @click.option("--fresh", is_flag=True, help="Forget interrupted trainings and start over.")

@@ -42,19 +42,15 @@ def export_int8(
     export_litert(model, feature_outputs(model), rules, path, samples)
 
 
-def corrected_head(
-    quantised: Array, exact: Array, kernel: Array, bias: Array
-) -> tuple[Array, Array]:
-    """Return a head for quantised features: least squares of exact ~ scale * quantised + offset.
+def correction(quantised: Array, exact: Array) -> tuple[Array, Array]:
+    """Return what undoes quantisation on average, by least squares: exact = scale * int8 + offset.
 
     Args:
         quantised: the features of n pictures by the int8 backbone, float32 [n, d].
         exact: the features of the same pictures by the float32 backbone, float32 [n, d].
-        kernel: the kernel of the head on exact features, float32 [d, k].
-        bias: the bias of that head, float32 [k].
 
     Returns:
-        The kernel, float32 [d, k], and the bias, float32 [k], for quantised features.
+        Scale and offset of each feature, float32 [d].
     """
     mean_quantised, mean_exact = quantised.mean(axis=0), exact.mean(axis=0)
     spread = quantised - mean_quantised
@@ -62,7 +58,23 @@ def corrected_head(
     covariance = (spread * (exact - mean_exact)).mean(axis=0)
     live = variance > 1e-12  # a feature that never changes has no scale
     scale = np.where(live, covariance / np.where(live, variance, 1), 1).astype(np.float32)
-    offset = mean_exact - scale * mean_quantised
+    return scale, np.asarray(mean_exact - scale * mean_quantised, np.float32)
+
+
+def corrected_head(
+    corrections: tuple[Array, Array], kernel: Array, bias: Array
+) -> tuple[Array, Array]:
+    """Return a head for quantised features.
+
+    Args:
+        corrections: scale and offset of each feature, float32 [d].
+        kernel: the kernel of the head on exact features, float32 [d, k].
+        bias: the bias of that head, float32 [k].
+
+    Returns:
+        The kernel, float32 [d, k], and the bias, float32 [k], for quantised features.
+    """
+    scale, offset = corrections
     return kernel * scale[:, None], np.asarray(bias + offset @ kernel, np.float32)
 
 

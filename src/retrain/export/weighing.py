@@ -17,11 +17,12 @@ from retrain.export.int8 import (
     SPEEDUP_WANTED,
     Agreement,
     corrected_head,
+    correction,
     export_int8,
     measure_agreement,
 )
 from retrain.files import atomic_writer
-from retrain.infer.cascade import Quantised
+from retrain.infer.cascade import Quantised, QuantisedHead
 from retrain.infer.litert import LiteRT
 from retrain.model.classifier import Classifier
 from retrain.progress import Reporter, counted, duration
@@ -106,11 +107,12 @@ def weigh_int8(
         classifier.network, rules, _one_by_one(evenly(sample.paths, SAMPLES), rules), run.int8
     )
     kernel, bias = (values / classifier.temperature for values in classifier.head)
-    quantised = Quantised(run.int8, kernel, bias, cores())
+    quantised = Quantised(run.int8, QuantisedHead(kernel, bias), cores())
     measured = _measure(quantised, LiteRT(run.litert, cores()), sample, rules)
-    head = corrected_head(measured.quantised, measured.exact, kernel, bias)
+    scale, offset = correction(measured.quantised, measured.exact)
+    head = corrected_head((scale, offset), kernel, bias)
     with atomic_writer(run.int8_head) as part, part.open("wb") as file:
-        np.savez(file, kernel=head[0], bias=head[1])
+        np.savez(file, kernel=head[0], bias=head[1], scale=scale, offset=offset)
     agreement = measure_agreement(*_logits(measured, sample, (kernel, bias), classifier))
     verdict = _verdict(agreement, measured.seconds)
     verdict["pictures_learned_from"] = sample.head_of is None
@@ -127,12 +129,13 @@ def _logits(
         numbers = np.asarray(sample.head_of)
     quantised = np.empty((len(numbers), len(own[1])), np.float32)
     exact = np.empty_like(quantised)
+    corrections = correction(measured.quantised, measured.exact)
     for number in np.unique(numbers).tolist():
         rows = numbers == number
         kernel, bias = own
         if number in sample.heads:
             kernel, bias = (v / classifier.temperature for v in sample.heads[number])
-        head = corrected_head(measured.quantised, measured.exact, kernel, bias)
+        head = corrected_head(corrections, kernel, bias)
         quantised[rows] = measured.quantised[rows] @ head[0] + head[1]
         exact[rows] = measured.exact[rows] @ kernel + bias
     return quantised, exact

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,22 +18,34 @@ from retrain.metrics import margins, softmax
 Array = NDArray[np.float32]
 
 
+class QuantisedHead(NamedTuple):
+    """What follows the int8 backbone, in float32.
+
+    kernel: of the head on its features, [d, k], temperature inside. bias: [k].
+    scale, offset: that make its features those of float32, on average, [d].
+    """
+
+    kernel: Array
+    bias: Array
+    scale: Array = np.ones(1, np.float32)
+    offset: Array = np.zeros(1, np.float32)
+
+
 class Quantised:
     """The int8 backbone with its head in float32."""
 
-    def __init__(self, path: Path, kernel: Array, bias: Array, threads: int) -> None:
+    def __init__(self, path: Path, head: QuantisedHead, threads: int) -> None:
         """Load the backbone.
 
         Args:
             path: LiteRT file, uint8 pixels to `features`.
-            kernel: of the head, float32 [d, k], temperature inside.
-            bias: float32 [k].
+            head: what follows it.
             threads: that share one inference.
 
         Raises:
             BundleError: the file is missing or damaged.
         """
-        self._kernel, self._bias = kernel, bias
+        self._head = head
         self._run = signature_runner(path, threads)
 
     def features(self, pixels: Pixels) -> Array:
@@ -41,18 +54,25 @@ class Quantised:
 
     def logits(self, features: Array) -> Array:
         """Return float32 [n, k] for features [n, d]."""
-        return np.asarray(features @ self._kernel + self._bias)
+        return np.asarray(features @ self._head.kernel + self._head.bias)
+
+    def exact(self, features: Array) -> Array:
+        """Return about what the float32 backbone's features are, [n, d], for int8's [n, d]."""
+        return np.asarray(features * self._head.scale + self._head.offset)
 
 
-def read_head(path: Path) -> tuple[Array, Array]:
-    """Return kernel [d, k] and bias [k] of the head of quantised features.
+def read_head(path: Path) -> QuantisedHead:
+    """Return what follows the int8 backbone; older bundles do not correct features.
 
     Raises:
         BundleError: the file is missing or damaged.
     """
     try:
         with np.load(path) as arrays:
-            return arrays["kernel"], arrays["bias"]
+            kernel, bias = arrays["kernel"], arrays["bias"]
+            if "scale" not in arrays:
+                return QuantisedHead(kernel, bias)
+            return QuantisedHead(kernel, bias, arrays["scale"], arrays["offset"])
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BundleError(f"{path} cannot be read ({error}). Train again.") from error
 
@@ -78,7 +98,7 @@ class Cascade:
         """Answer for uint8 [n, size, size, 3]."""
         features = self._quantised.features(pixels)
         logits = self._quantised.logits(features)
-        probabilities = softmax(logits)
+        probabilities, features = softmax(logits), self._quantised.exact(features)
         again = np.flatnonzero(margins(logits) < self._threshold)
         if len(again):
             answer = self._exact.run(pixels[again])

@@ -80,7 +80,7 @@ def open_on_cpu(run: Run, precision: GuessPrecision, threads: int) -> Engine:
         return exact()
     if precision == "auto" and not cascade["offered"]:
         return exact()
-    quantised = Quantised(run.int8, *read_head(run.int8_head), threads)
+    quantised = Quantised(run.int8, read_head(run.int8_head), threads)
     return Cascade(quantised, 0.0 if precision == "int8" else cascade["threshold"], exact)
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from retrain.infer.stamp import Stamp
 
+UNLIKE = "unlike anything it learned from"
 Source = Path | str | bytes | Image.Image | NDArray[np.uint8]
 
 
@@ -28,6 +29,9 @@ class Guess:
     source: the picture, as it was given.
     categories: the names of the model's outputs, in their order.
     probabilities: float32 [k] in the same order; None where the picture could not be read.
+    familiar: how usual the picture is for the model, 0..1: the share of pictures like those that it
+        learned from which are at least as unusual. None where the model cannot tell.
+    unlike: whether that is so little that the scores mean nothing.
     error: the reason; None where the picture could be read.
     extension: of the file's name, such as ".JPG", or its format's where the name has none.
     stamp: of the file before it was read; None if it is no file, or could not be found.
@@ -36,6 +40,8 @@ class Guess:
     source: Source
     categories: tuple[str, ...] = ()
     probabilities: NDArray[np.float32] | None = None
+    familiar: float | None = None
+    unlike: bool = False
     error: str | None = None
     extension: str = ""
     stamp: Stamp | None = None
@@ -61,7 +67,10 @@ class Guess:
 
     def __str__(self) -> str:
         """Write the scores as the command line does, a line each."""
-        return self.error or "\n".join(score_line(*score) for score in self.scores)
+        if self.error:
+            return self.error
+        lines = [score_line(*score) for score in self.scores]
+        return "\n".join([*lines, UNLIKE] if self.unlike else lines)
 
 
 def score_line(category: str, score: float) -> str:

@@ -53,13 +53,20 @@ class SortedFolder:
     gone: sources with a row that are there no more. unlocked: places without locks, and why.
     """
 
-    def __init__(self, folder: Path, run: str, sorting: SortConfig | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        run: str,
+        sorting: SortConfig | None = None,
+        least_familiar: float | None = None,
+    ) -> None:
         """Open or make the folder.
 
         Args:
             folder: to hold the copies, absolute.
             run: name of the model's run; copies of other runs are replaced.
             sorting: how; by default copies named by category and score.
+            least_familiar: below which a picture is a stranger; None where the model cannot tell.
 
         Raises:
             UsageError: something else is in its place, it holds results of another program, or
@@ -86,7 +93,7 @@ class SortedFolder:
         self.edited, self.edited_names, self.gone = 0, list[str](), 0
         self._emptied: set[Path] = set()
         self._results = Results(folder)
-        self._where = Whereabouts(folder, unsure, self._how, self._results)
+        self._where = Whereabouts(folder, unsure, self._how, self._results, least_familiar)
         self._repair()
 
     def wanted(self, source: Path) -> Path | Guess | None:
@@ -107,7 +114,8 @@ class SortedFolder:
         if not scores or not (suffix or self._how.keep_names):
             return source
         known = np.array([*scores.values()], np.float32)
-        return Guess(source, tuple(scores), known, extension=suffix, stamp=now)
+        familiar = float(row.familiar) if row.familiar else None
+        return Guess(source, tuple(scores), known, familiar, extension=suffix, stamp=now)
 
     def is_unsure(self, row: Row) -> bool:
         """Tell whether a picture is set aside."""
@@ -202,7 +210,9 @@ class SortedFolder:
             return _Plan(before.failed(guess.error, self.run), before)
         category, probability = guess.scores[0]
         score = f"{probability:.5f}"
-        row = Row(before.source, "", category, score, "", self.run).of_source(guess.stamp)
+        familiar = "" if guess.familiar is None else f"{guess.familiar:.5f}"
+        row = Row(before.source, "", category, score, "", self.run, familiar=familiar)
+        row = row.of_source(guess.stamp)
         if self._how.dry_run:
             if before.copy:  # which is of the source as it was then
                 row = row.of_source(before.stamp).of_copy(before.copy, before.copy_stamp)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from retrain.data.images import (
 from retrain.data.stream import batched, cores, ordered
 from retrain.errors import BundleError, InputsFailed
 from retrain.infer.choice import open_engine
+from retrain.infer.engine import Answer
+from retrain.infer.familiar import read_reference
 from retrain.infer.guess import Guess, Source
 from retrain.infer.names import own_suffix
 from retrain.infer.stamp import stamp_of
@@ -69,6 +72,12 @@ class Model:
         self.categories = run.manifest.labels
         self._threads, self._most_pixels = threads or cores(), most_pixels
         self._engine = open_engine(run, precision, pictures, self._threads)
+        self._reference = read_reference(run.reference)
+
+    @property
+    def least_familiar(self) -> float | None:
+        """Below which a picture is unlike anything learned from, 0..1; None where nobody knows."""
+        return self._reference.limit if self._reference else None
 
     def guess(self, picture: Source) -> Guess:
         """Return what a picture shows.
@@ -173,11 +182,28 @@ class Model:
 
     def _guess_batch(self, loaded: Sequence[_Loaded]) -> list[Guess]:
         readable = [one[1] for one in loaded if not isinstance(one, Guess)]
-        answers = iter(self.probabilities(np.stack(readable)) if readable else ())
+        answers = iter(self._answers(np.stack(readable)) if readable else ())
         return [
-            one if isinstance(one, Guess) else replace(one[0], probabilities=next(answers))
-            for one in loaded
+            one if isinstance(one, Guess) else replace(one[0], **next(answers)) for one in loaded
         ]
+
+    def _answers(self, pixels: Pixels) -> Iterator[dict[str, Any]]:
+        """Yield what a guess says of each picture, uint8 [n, size, size, 3]."""
+        answer = self._engine.run(pixels)
+        for probabilities, familiar in zip(
+            answer.probabilities, self._familiar(answer), strict=True
+        ):
+            yield {
+                "probabilities": probabilities,
+                "familiar": familiar,
+                "unlike": familiar is not None and familiar < (self.least_familiar or 0),
+            }
+
+    def _familiar(self, answer: Answer) -> Sequence[float | None]:
+        if self._reference is None:
+            return [None] * len(answer.probabilities)
+        found: list[float | None] = self._reference.familiar(answer.features).tolist()
+        return found
 
 
 def _image(pixels: NDArray[np.uint8]) -> Image.Image:

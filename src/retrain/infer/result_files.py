@@ -149,13 +149,24 @@ def _settled(row: Row, scores: Scores) -> Row:
     """Undo what a spreadsheet does to a score; what cannot be trusted is to be guessed again."""
     if row.error:
         return row
+    # A spreadsheet makes of 0.90000 a 0.9, or a 0,9.
+    if not scores or not _share(row.score) or (row.familiar and not _share(row.familiar)):
+        return replace(row, run="", familiar="")
+    score = f"{max(scores.values()):.5f}"
+    return replace(row, score=score, familiar=_share(row.familiar))
+
+
+def _share(cell: str) -> str:
+    """Write a share as a row has it; "" for what is none.
+
+    >>> _share("0,9"), _share("1.2"), _share("")
+    ('0.90000', '', '')
+    """
     try:
-        given = float(row.score.replace(",", "."))  # 0.9 for 0.90000, or 0,9
+        given = float(cell.replace(",", "."))
     except ValueError:
-        given = -1.0
-    if not scores or not 0 <= given <= 1:
-        return replace(row, run="")
-    return replace(row, score=f"{max(scores.values()):.5f}")
+        return ""
+    return f"{given:.5f}" if 0 <= given <= 1 else ""
 
 
 def _read_scores(path: Path) -> Iterator[tuple[str, Scores]]:

@@ -20,7 +20,7 @@ from retrain.infer.result_files import Scores, Table, read_results, write_result
 from retrain.infer.rows import Row
 
 DATABASE = ".results.sqlite"
-SCHEMA_VERSION = 2  # of the file; raised when its tables change
+SCHEMA_VERSION = 3  # of the file; raised when its tables or the cells of its rows change
 _TABLES = (
     """
 create table pictures (
@@ -173,6 +173,9 @@ class Results:
 
     def _begin(self, version: int) -> None:
         """Make the tables, from those of an interrupted older version or from the results."""
+        if version == 2:  # its rows had fewer cells, which is no harm
+            self._database.execute(f"pragma user_version = {SCHEMA_VERSION}")
+            return
         self._database.execute("begin")
         if version == 1:  # its tables had rows of six cells
             self._database.execute("drop index names")

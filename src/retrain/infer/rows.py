@@ -16,7 +16,8 @@ class Row:
     absolute path where it is set aside elsewhere. category, score: the best, the score with five
     decimals. error: why there is no guess. run: of the model. size, time: the source's, in bytes
     and in seconds since 1970, when it was guessed. copy_size, copy_time: the copy's, when it was
-    made.
+    made. familiar: how usual the picture is for the model, 0..1, with five decimals; empty where
+    the model cannot tell.
     """
 
     source: str
@@ -29,6 +30,7 @@ class Row:
     time: str = ""
     copy_size: str = ""
     copy_time: str = ""
+    familiar: str = ""
 
     @property
     def stamp(self) -> Stamp | None:
@@ -52,7 +54,7 @@ class Row:
 
     def failed(self, error: str, run: str) -> "Row":
         """Return the row with an error in place of a guess; a copy of an earlier guess stays."""
-        return replace(self, category="", score="", error=error, run=run)
+        return replace(self, category="", score="", error=error, run=run, familiar="")
 
 
 COLUMNS = tuple(entry.name for entry in fields(Row))

@@ -20,7 +20,14 @@ from retrain.infer.rows import Row
 class Whereabouts:
     """The rules of one sorted folder."""
 
-    def __init__(self, folder: Path, unsure: Path, how: SortConfig, results: Results) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        unsure: Path,
+        how: SortConfig,
+        results: Results,
+        least_familiar: float | None = None,
+    ) -> None:
         """Take the rules.
 
         Args:
@@ -28,12 +35,17 @@ class Whereabouts:
             unsure: where pictures with low scores go, absolute; `folder` where they stay in it.
             how: says from which score, and whether names are kept.
             results: know which names are taken.
+            least_familiar: below which a picture is a stranger; None where the model cannot tell.
         """
         self._folder, self._unsure, self._how, self._results = folder, unsure, how, results
+        self._least_familiar = least_familiar or 0.0
 
     def is_unsure(self, row: Row) -> bool:
         """Tell whether a picture is set aside."""
-        return bool(row.score) and float(row.score) < (self._how.min_score or 0.0)
+        if not row.score or self._how.unsure is None:
+            return False
+        strange = bool(row.familiar) and float(row.familiar) < self._least_familiar
+        return strange or float(row.score) < (self._how.min_score or 0.0)
 
     def is_well_named(self, row: Row, category: str) -> bool:
         """Tell whether a row's copy has the place and the name of its score and a category."""

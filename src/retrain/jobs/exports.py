@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from retrain.config import TrainConfig
 from retrain.data.records import SIDES
 from retrain.data.stream import evenly
 from retrain.export import float32, weighing
 from retrain.export.parity import PICTURES as PARITY_PICTURES
 from retrain.export.weighing import Sample
 from retrain.files import write_text
+from retrain.jobs import reference
 from retrain.metrics import margins
 from retrain.progress import Reporter
 from retrain.run import Run
@@ -35,19 +37,21 @@ class Exports:
     cascade: Mapping[str, Any] | None
 
 
-def expected_seconds(task: Task, seconds_per_picture: float, int8: bool) -> float:
+def expected_seconds(task: Task, seconds_per_picture: float, config: TrainConfig) -> float:
     """Return about how long judging and exporting a fine-tuned model take.
 
     Args:
         task: the pictures.
         seconds_per_picture: of one forward pass.
-        int8: whether int8 is made, too.
+        config: says which exports are wanted.
     """
     train, valid, test = (len(task.parts[side].labels) for side in SIDES)
     judging = 2 * seconds_per_picture * (len(task.jury()) + valid + test)
     compared = min(MOST_PARITY_PICTURES, max(PARITY_PICTURES, valid))
     seconds = judging + float32.expected_seconds(compared, seconds_per_picture)
-    if int8:
+    if config.reference:
+        seconds += reference.expected_seconds(task, seconds_per_picture)
+    if config.int8:
         weighed = min(INT8_PICTURES, train + valid)
         seconds += weighing.expected_seconds(weighed, seconds_per_picture, both=True)
     return seconds

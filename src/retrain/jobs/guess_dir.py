@@ -88,7 +88,7 @@ def _sort(
     report: Reporter,
     total: int,
 ) -> Sorted:
-    folder = SortedFolder(destination, model.run.manifest.run, sorting)
+    folder = SortedFolder(destination, model.run.manifest.run, sorting, model.least_familiar)
     for place, reason in folder.unlocked.items():
         report.warn(
             f"{place} cannot be locked ({reason}): start no second guess-dir into it meanwhile."
@@ -122,11 +122,17 @@ def _sort(
 
 def _checked(run: Run, source: Path, destination: Path, sorting: SortConfig) -> int:
     """Return how many files there are to guess, if settings and folders fit together."""
-    if (sorting.min_score is None) != (sorting.unsure is None):
+    if sorting.min_score is not None and sorting.unsure is None:
         raise UsageError(
-            "The least score and the folder for unsure pictures go together: a score from 0 to 1, "
-            "and where pictures below it are set aside. Received: one of them.",
-            setting="unsure" if sorting.unsure is None else "min_score",
+            "The least score needs a folder where pictures below it are set aside. Received: none.",
+            setting="unsure",
+        )
+    if sorting.min_score is None and sorting.unsure is not None and not run.reference.exists():
+        raise UsageError(
+            "This model cannot tell what is unlike the pictures that it learned from: it was "
+            "trained by an older version, or without a reference. To set pictures aside it needs a "
+            "least score from 0 to 1. Received: none.",
+            setting="min_score",
         )
     return count_sources(source, _written_to(destination, run, sorting), sorting.recursive)
 

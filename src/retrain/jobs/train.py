@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from retrain.evaluate.advice import advice
 from retrain.features import seconds_per_picture
 from retrain.jobs.exports import Exports, expected_seconds, write_exports
 from retrain.jobs.judging import Judgement, judge
+from retrain.jobs.reference import write_reference
 from retrain.jobs.report import write_report
 from retrain.jobs.resume import Identity, begin, superseded
 from retrain.jobs.run_files import write_results
@@ -101,7 +102,7 @@ def train(
             # The head, then fine-tuning.
             seconds = seconds_per_picture(extracted.forward, opening.rules.size)
             log = TensorBoard(run.logs, task.categories)
-            after = REPORT_SECONDS + expected_seconds(task, seconds, config.int8)
+            after = REPORT_SECONDS + expected_seconds(task, seconds, config)
             budget = Budget(seconds, _deadline(begun, config, after), workspace.bottlenecks)
             learned = learn(task, budget, checkpoints, report, log=log)
             # What it is worth, on pictures that it had not learned from.
@@ -115,8 +116,10 @@ def train(
                 seconds_per_picture=seconds,
                 int8=config.int8,
             )
+            reference = write_reference(learned, task, run, report)
             write_results(run, task, learned, judgement)
-            run.write_manifest(_manifest(run, opening, learned, exports, judgement, command))
+            manifest = _manifest(run, opening, learned, exports, judgement, command)
+            run.write_manifest(replace(manifest, reference=reference))
         # The run is finished. It is published if its exports are right; the rest is tidying up.
         needless = superseded(workspace, run)
         shutil.rmtree(run.checkpoints, ignore_errors=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from retrain.config import TrainConfig
 from retrain.data.check import check
+from retrain.data.corrections import CORRECTIONS, Corrected, Corrections, correct, read_corrections
 from retrain.data.groups import Joined, join
 from retrain.data.images import PixelRules
 from retrain.data.records import SIDES, Picture, Side, Skipped
@@ -121,36 +122,42 @@ class TrainingData:
 class Gathered:
     """All pictures that decode, before they are split.
 
-    pictures: in the order of their names.
+    corrected: the pictures in the order of their names, and what corrections changed of them.
     skipped: files that were left out.
     drawable: whether the user left the test to be drawn.
     before: what the last run's split was.
     """
 
-    pictures: Sequence[Picture]
+    corrected: Corrected
     skipped: Sequence[Skipped]
     drawable: bool
     before: PreviousSplit
+
+    @property
+    def pictures(self) -> Sequence[Picture]:
+        """The pictures, with the categories that people corrected."""
+        return self.corrected.pictures
 
 
 def gather(
     workspace: Workspace, rules: PixelRules, config: TrainConfig, report: Reporter
 ) -> Gathered:
-    """Find and decode the pictures; say what is odd about them.
+    """Find and decode the pictures, lay corrections over them, and say what is odd about them.
 
     Args:
-        workspace: whose data folder is read; its earlier runs keep their split.
+        workspace: whose data folder and corrections are read; its earlier runs keep their split.
         rules: pictures are decoded as the network will want them.
         config: decides groups.
         report: hears warnings, shows the progress.
 
     Raises:
-        DataError: there are no pictures.
+        DataError: there are no pictures, or corrections.csv is another table.
         UsageError: the expression for groups is no regular expression.
     """
     group_by = config.split.group_by
     if group_by:
         group_pattern(group_by)
+    corrections = read_corrections(workspace.corrections)
     dataset = open_data(workspace.data)
     for note in dataset.notes:
         report.warn(note)
@@ -158,8 +165,10 @@ def gather(
         memory = workspace.bottlenecks / f"checked-{rules}.sqlite"
         pictures, skipped = check(dataset, rules, group_by, advance, memory)
     tell_skipped(skipped, report)
-    _report_twins(pictures, report)
-    return Gathered(pictures, skipped, dataset.drawable, workspace.previous_split())
+    corrected = correct(pictures, corrections)
+    _report_corrections(corrected, corrections, report)
+    _report_twins(corrected.pictures, report)
+    return Gathered(corrected, skipped, dataset.drawable, workspace.previous_split())
 
 
 def split_up(
@@ -276,6 +285,24 @@ def report_moved(before: TrainingData, after: TrainingData, report: Reporter) ->
             f"{counted(lost, 'picture')} left training, because they belong together with pictures "
             f"that are held back.{drawn} --no-relate keeps them in training, but then what is held "
             "back flatters the model."
+        )
+
+
+def _report_corrections(corrected: Corrected, corrections: Corrections, report: Reporter) -> None:
+    """Say what people corrected, and where that makes a category that no folder has."""
+    if words := corrected.in_words():
+        report.say(words)
+    if corrections.unreadable:
+        report.warn(
+            f"{counted(corrections.unreadable, 'line')} of {CORRECTIONS} cannot be read and "
+            "changed nothing."
+        )
+    moved = {picture.name for picture in corrected.moved}
+    own = {picture.category for picture in corrected.pictures if picture.name not in moved}
+    for category in sorted({picture.category for picture in corrected.pictures} - own):
+        report.warn(
+            f"Category {category!r} has no pictures but those that {CORRECTIONS} puts there; "
+            "perhaps its folder was renamed."
         )
 
 

@@ -27,6 +27,7 @@ from retrain.training.head import Head, fit_head
 from retrain.training.history import EpochRow
 from retrain.training.labelled import Labelled
 from retrain.training.stages import fine_tune, refit
+from retrain.training.strangeness import distances_of_judges
 from retrain.training.task import Budget, Task
 from retrain.training.tuning import Tuning
 
@@ -47,6 +48,8 @@ class Learned:
     progress: how far fine-tuning came by which plan; None if there was none.
     refitted: whether the fine-tuned model was trained once more, on all pictures, after the one
         that was judged; its figures are those of the judged one, but for the test's.
+    strangeness: distances of the pictures that judged from what the judged model had learned from,
+        float32 [n]; None unless another model was trained after it.
     """
 
     classifier: Classifier
@@ -60,6 +63,7 @@ class Learned:
     history: Sequence[EpochRow]
     progress: Progress | None
     refitted: bool = False
+    strangeness: NDArray[np.float32] | None = None
 
 
 def learn(
@@ -104,6 +108,9 @@ def learn(
     last = refit(tuning, head, progress.plan, budget, checkpoints.of_refit(), report, log=log)
     if last is None:
         return contestant
+    if task.config.reference:
+        far = distances_of_judges(contestant.classifier, tuning.learned_from, tuning.judged_by)
+        contestant = replace(contestant, strangeness=far)
     model, again = last
     return _refitted(contestant, _exportable(model, tuning), again, task)
 

@@ -1,0 +1,296 @@
+"""What people say of pictures: that one is of another category, left out, or not a mistake.
+
+All of it stands in `corrections.csv` of the workspace, by the content of the pictures, and is read
+on top of folders or `labels.csv`, so that no file is moved. A choice is a line that is added at the
+end, and so is taking one back: nothing that was written is changed.
+"""
+
+import contextlib
+import csv
+import fcntl
+import io
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Literal, get_args
+
+from retrain.data.records import Picture
+from retrain.errors import DataError, MachineError
+from retrain.files import ENCODE_ERRORS, machine_errors
+from retrain.progress import counted, one_line
+
+CORRECTIONS = "corrections.csv"
+COLUMNS = ("sha256", "name", "what", "category", "when")
+# `taken back` takes back the last choice about this content that still stands.
+What = Literal["other category", "left out", "not a mistake", "taken back"]
+WHATS: tuple[What, ...] = get_args(What)
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """One choice.
+
+    sha256: of the picture's content, hex. name: its path in the data folder at that time.
+    category: the picture's true one: another one, or the one that is not a mistake; "" where it is
+        left out.
+    when: UTC in ISO 8601; choices that were made together have the same.
+    """
+
+    sha256: str
+    name: str
+    what: What
+    category: str = ""
+    when: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What holds of one content.
+
+    category: that it counts as; None for what folders or labels say.
+    left_out: whether nothing learns from it, nor is judged by it.
+    right: the category that a person confirmed; None where nobody did.
+    """
+
+    category: str | None = None
+    left_out: bool = False
+    right: str | None = None
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """All choices, in the order in which they were made.
+
+    unreadable: the number of lines that say nothing, as a crash or a person left them.
+    """
+
+    records: Sequence[Correction] = ()
+    unreadable: int = 0
+
+    @cached_property
+    def standing(self) -> Sequence[Correction]:
+        """The choices that were not taken back, in their order."""
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, record in enumerate(self.records):
+            if record.what != "taken back":
+                places[record.sha256].append(place)
+            elif places[record.sha256]:
+                places[record.sha256].pop()
+        return [self.records[i] for i in sorted(i for own in places.values() for i in own)]
+
+    @cached_property
+    def said(self) -> dict[str, Said]:
+        """What holds of each content, by its sha256."""
+        found: dict[str, Said] = {}
+        for one in self.standing:
+            old = found.get(one.sha256, Said())
+            if one.what == "left out":
+                new = replace(old, left_out=True)
+            elif one.what == "other category":
+                new = Said(one.category, right=one.category)
+            else:
+                new = replace(old, left_out=False, right=one.category)
+            found[one.sha256] = new
+        return found
+
+    def of(self, sha256: str) -> Said:
+        """Return what holds of a content, which is nothing where nobody chose."""
+        return self.said.get(sha256, Said())
+
+    def is_right(self, sha256: str, category: str) -> bool:
+        """Tell whether a person said that a content is of this category."""
+        return self.of(sha256).right == category
+
+    def last(self) -> list[Correction]:
+        """Return the newest choices that stand, all that were made together; none without any."""
+        standing = self.standing
+        return [one for one in standing if one.when == standing[-1].when]
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """Pictures after corrections were laid over them.
+
+    pictures: with their true categories, those that are left out gone.
+    moved: pictures that count as another category than folders or labels say, as they were.
+    left_out: pictures that are left out, as they were.
+    """
+
+    pictures: Sequence[Picture]
+    moved: Sequence[Picture]
+    left_out: Sequence[Picture]
+
+    def in_words(self) -> str:
+        """Say what changed, a sentence; "" where nothing did."""
+        parts = []
+        if self.moved:
+            verb = "counts" if len(self.moved) == 1 else "count"
+            parts.append(f"{counted(len(self.moved), 'picture')} {verb} as another category")
+        if self.left_out:
+            verb = "is" if len(self.left_out) == 1 else "are"
+            parts.append(f"{counted(len(self.left_out), 'picture')} {verb} left out")
+        return f"Corrections: {' and '.join(parts)} ({CORRECTIONS})." if parts else ""
+
+
+def correct(pictures: Iterable[Picture], corrections: Corrections) -> Corrected:
+    """Lay corrections over pictures; those of a content share what was said of it."""
+    kept, moved, left_out = [], [], []
+    for picture in pictures:
+        said = corrections.of(picture.sha256)
+        if said.left_out:
+            left_out.append(picture)
+        elif said.category in (None, picture.category):
+            kept.append(picture)
+        else:
+            moved.append(picture)
+            kept.append(replace(picture, category=said.category or ""))
+    return Corrected(kept, moved, left_out)
+
+
+def read_corrections(path: Path) -> Corrections:
+    """Read all choices; none where there is no such file.
+
+    Lines that are incomplete or unknown say nothing and are counted.
+
+    Raises:
+        DataError: the file is another table.
+        MachineError: the file is there, but cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return Corrections()
+    except OSError as error:
+        raise MachineError(f"{path} cannot be read: {error.strerror}.") from error
+    return _parsed(content, path)
+
+
+def add_corrections(path: Path, choices: Sequence[Correction]) -> list[Correction]:
+    """Write choices down together; they are on disk when this returns.
+
+    Args:
+        path: of the file, which is made if it is missing.
+        choices: their `when` is set here.
+
+    Returns:
+        The choices as they were written.
+
+    Raises:
+        DataError: the file is another table.
+        MachineError: they cannot be written; then none of them is.
+    """
+    with _locked(path):
+        return _add(path, choices)
+
+
+def take_back_last(path: Path) -> list[Correction]:
+    """Take back the newest choices, all that were made together.
+
+    Returns:
+        The choices that no longer stand; none where there were none.
+
+    Raises:
+        DataError, MachineError: as for `add_corrections`.
+    """
+    with _locked(path):
+        last = read_corrections(path).last()
+        _add(path, [replace(one, what="taken back") for one in last])
+        return last
+
+
+def _parsed(content: bytes, path: Path) -> Corrections:
+    rows = csv.reader(io.StringIO(content.decode("utf-8-sig", ENCODE_ERRORS), newline=""))
+    found, unreadable = [], 0
+    try:
+        header = tuple(next(rows, COLUMNS))
+        if header != COLUMNS:
+            raise DataError(
+                f"{path} must begin with the columns {','.join(COLUMNS)}. Received: "
+                f"{','.join(header)!r}. Save it so, or move it away."
+            )
+        for cells in rows:
+            one = _choice(cells)
+            found += [one] if one else []
+            unreadable += bool(cells and not one)
+    except csv.Error:  # a quote that is not closed, and all that follows
+        unreadable += 1
+    return Corrections(found, unreadable)
+
+
+def _choice(cells: Sequence[str]) -> Correction | None:
+    """Return what a line says; None where it is not whole, or says what nobody can."""
+    if len(cells) != len(COLUMNS):
+        return None
+    sha256, name, said, category, when = cells
+    what = next((what for what in WHATS if what == said), None)
+    if what is None or not when or not _SHA256.fullmatch(sha256):
+        return None
+    if what in ("other category", "not a mistake") and not category:
+        return None
+    return Correction(sha256, name, what, category, when)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a file beside this one; it waits for whoever holds it, who writes no more than lines."""
+    with machine_errors(path), path.with_name(f".{path.name}.lock").open("a") as file:
+        with contextlib.suppress(OSError):  # where a file system has no locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _add(path: Path, choices: Sequence[Correction]) -> list[Correction]:
+    if not choices:
+        return []
+    when = datetime.now(UTC).isoformat()
+    made = [replace(one, when=when) for one in choices]
+    new = not path.exists()
+    with path.open("w+b" if new else "r+b") as file:
+        content = file.read()
+        _parsed(content, path)  # refuses another table
+        begin = _rows([COLUMNS]) if not content else _mended_end(content)
+        rows = [(c.sha256, one_line(c.name), c.what, c.category, c.when) for c in made]
+        _write(file, len(content), begin + _rows(rows))
+    if new:
+        _sync_folder(path.parent)
+    return made
+
+
+def _rows(rows: Iterable[Sequence[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode(errors=ENCODE_ERRORS)
+
+
+def _mended_end(content: bytes) -> bytes:
+    """Return what ends a line that a crash cut short: a quote and a line break, if they lack."""
+    quote = b'"' if content.count(b'"') % 2 else b""
+    return quote + b"\r\n" if quote or not content.endswith(b"\n") else b""
+
+
+def _write(file: IO[bytes], size: int, content: bytes) -> None:
+    """Write at the end and wait for the disk; what fails leaves the file as it was."""
+    try:
+        file.seek(size)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(file.fileno(), size)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system lets a folder be synced
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
