@@ -64,6 +64,7 @@ def visited(
     *,
     path: str = "",
     refused: bool = False,
+    chatter: bool = False,
     **settings: Any,
 ) -> Iterator[Page]:
     """Open an address; fail if the page complains, or asks for anything that is not below it.
@@ -74,6 +75,7 @@ def visited(
         width: of the window in pixels.
         path: of the page, below the address.
         refused: whether the browser may say that a request was refused.
+        chatter: whether the page may write to the console what is no error.
         settings: of Playwright's context, such as `has_touch`.
     """
     complaints: list[Any] = []
@@ -87,7 +89,12 @@ def visited(
         view = {"width": width, "height": 900}
         context = browser.new_context(color_scheme=scheme, viewport=view, **settings)
         page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
+        page.on(
+            "console",
+            lambda message: (
+                said.append(message.text) if not chatter or message.type == "error" else None
+            ),
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda r: complaints.append(r.url) if leaves(r.url) else None)
         page.on("dialog", lambda dialog: complaints.append(dialog.message))

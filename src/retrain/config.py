@@ -10,6 +10,7 @@ FineTune = Literal["auto", "always", "never"]
 Augment = Literal["none", "light", "standard", "strong"]
 Balance = Literal["auto", "always", "never"]
 GuessPrecision = Literal["auto", "float32", "int8"]
+ExportFormat = Literal["onnx", "openvino", "web", "hf", "card"]
 ExplainMethod = Literal[  # the first is the default
     "gradcam", "gradcam++", "layercam", "scorecam", "saliency", "guided", "guided-gradcam"
 ]
@@ -132,6 +133,7 @@ class FineTuneConfig:
 class TrainConfig:
     """All settings of a training.
 
+    returned: whether pictures that came back from guesses are learned from, too.
     balance: whether rare categories count more.
     precision: the number format of fine-tuning.
     int8: whether to export an int8 model, too.
@@ -146,6 +148,7 @@ class TrainConfig:
     head: HeadConfig = field(default_factory=HeadConfig)
     fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    returned: bool = False
     balance: Balance = "never"
     precision: Precision = "auto"
     int8: bool = True

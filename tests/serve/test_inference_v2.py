@@ -43,7 +43,7 @@ def test_the_server_and_its_model_are_told(server: Server, model: Model) -> None
     told = server.get("/v2/models/model").json()
     assert told["inputs"] == [tensor("BYTES", [-1])]
     assert [output["name"] for output in told["outputs"]] == [
-        *("classes", "scores", "probabilities", "errors")
+        *("classes", "scores", "probabilities", "familiar", "errors")
     ]
     (entry,) = server.post("/v2/repository/index").json()
     assert entry == {

@@ -15,6 +15,7 @@ from retrain.cli import (
     doctor,
     evaluate,
     explain,
+    export,
     guess,
     guess_dir,
     interrupts,
@@ -50,7 +51,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 
 COMMANDS = (
-    *(train, guess, guess_dir, evaluate, compare, explain, report, serve),
+    *(train, guess, guess_dir, evaluate, compare, explain, report, export, serve),
     *(runs, show_batch, lr_find, weights, doctor),
 )
 for module in COMMANDS:

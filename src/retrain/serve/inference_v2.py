@@ -1,7 +1,8 @@
 """The Open Inference Protocol, version 2: `/v2`, as KServe, Triton and their clients speak it.
 
 A picture that cannot be read has the class "" and scores that are not numbers, as in the
-SavedModel, and its reason in the output `errors`.
+SavedModel, and its reason in the output `errors`. How usual a picture is for the model is the
+output `familiar`, 0..1; it is not a number where the model cannot tell.
 """
 
 from typing import Any
@@ -86,6 +87,7 @@ class InferenceV2:
                     {"name": "classes", "datatype": "BYTES", "shape": [-1, count]},
                     {"name": "scores", "datatype": "FP32", "shape": [-1, count]},
                     {"name": "probabilities", "datatype": "FP32", "shape": [-1, count]},
+                    {"name": "familiar", "datatype": "FP32", "shape": [-1]},
                     {"name": "errors", "datatype": "BYTES", "shape": [-1]},
                 ],
             }
@@ -171,11 +173,13 @@ def _outputs(guesses: list[Guess], categories: tuple[str, ...]) -> dict[str, Ten
         for name in ([s.category for s in guess.scores] or [""] * count)
     ]
     best = [[s.probability for s in guess.scores] or nothing for guess in guesses]
+    familiar = [np.nan if guess.familiar is None else guess.familiar for guess in guesses]
     errors = [(guess.error or "").encode() for guess in guesses]
     found = [
         Tensor("classes", "BYTES", shape, classes),
         Tensor("scores", "FP32", shape, np.array(best, np.float32).reshape(shape)),
         Tensor("probabilities", "FP32", shape, np.array(shares, np.float32).reshape(shape)),
+        Tensor("familiar", "FP32", (len(guesses),), np.array(familiar, np.float32)),
         Tensor("errors", "BYTES", (len(guesses),), errors),
     ]
     return {tensor.name: tensor for tensor in found}

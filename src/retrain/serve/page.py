@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from retrain.data.images import Pixels
 from retrain.errors import InputsFailed
+from retrain.infer.guess import UNLIKE
 from retrain.serve.corrections import Corrections
 from retrain.serve.desk import Desk, note_of, refuse_if_none
 from retrain.serve.hosted import Served
@@ -87,7 +88,9 @@ class Page:
         served = self._served(request)
         guesses = await self._desk.guess(served.model, [await self._desk.body(request)], request)
         refuse_if_none(guesses)
-        return JSONResponse({"scores": labelled(guesses[0])})
+        found = guesses[0]
+        familiar = f"The picture is {UNLIKE}: its scores say little." if found.unlike else ""
+        return JSONResponse({"scores": labelled(found), "familiar": familiar})
 
     async def heat(self, request: Request) -> Response:
         """Draw what of a picture speaks for a category."""

@@ -62,7 +62,9 @@ def labelled(guess: Guess) -> list[dict[str, Any]]:
 
 
 def _answer(guess: Guess) -> dict[str, Any]:
-    return {"error": guess.error} if guess.error else {"scores": labelled(guess)}
+    if guess.error:
+        return {"error": guess.error}
+    return {"scores": labelled(guess)} | ({"unlike": True} if guess.unlike else {})
 
 
 def _read_inputs(asked: Any) -> tuple[bytes, int | None]:
