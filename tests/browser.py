@@ -75,7 +75,7 @@ def visited(
         width: of the window in pixels.
         path: of the page, below the address.
         refused: whether the browser may say that a request was refused.
-        chatter: whether the page may write to the console what is no error.
+        chatter: whether the page may write to the console, as some runtimes do.
         settings: of Playwright's context, such as `has_touch`.
     """
     complaints: list[Any] = []
@@ -89,12 +89,7 @@ def visited(
         view = {"width": width, "height": 900}
         context = browser.new_context(color_scheme=scheme, viewport=view, **settings)
         page = context.new_page()
-        page.on(
-            "console",
-            lambda message: (
-                said.append(message.text) if not chatter or message.type == "error" else None
-            ),
-        )
+        page.on("console", lambda message: None if chatter else said.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda r: complaints.append(r.url) if leaves(r.url) else None)
         page.on("dialog", lambda dialog: complaints.append(dialog.message))

@@ -16,7 +16,7 @@ from retrain.data.images import BadPicture, PixelRules, Pixels, read_bytes, read
 from retrain.data.stream import batched, evenly
 from retrain.errors import ChecksFailed, UsageError
 from retrain.export import card
-from retrain.export.web import export_web
+from retrain.export.web import export_web, web_runner
 from retrain.files import machine_errors, output_folder, write_json, write_text
 from retrain.infer.litert import LiteRT
 from retrain.progress import Reporter, counted
@@ -103,8 +103,6 @@ def _write(
     if form == "card":
         write_text(folder / card.NAME, _card(run, licence, ""))
         return card.NAME, None
-    if form == "web":
-        return export_web(run, folder).name, None
     runner, main = _convert(run, form, folder)
     if form == "hf":
         shutil.copyfile(run.litert, folder / run.litert.name)
@@ -120,6 +118,9 @@ def _write(
 
 def _convert(run: Run, form: ExportFormat, folder: Path) -> tuple[RunPixels, str]:
     """Write the model in a format; return what runs it, and the name of the main file."""
+    if form == "web":
+        main = export_web(run, folder).name
+        return web_runner(folder), main
     from retrain.export.outputs import classifier_outputs, freeze  # TensorFlow
     from retrain.model.classifier import load_classifier
 
