@@ -6,10 +6,11 @@
 #   argument_roles   the role of each argument, in order; whatever follows is read
 #   option_roles     the role of each option that takes a value
 #   network, asks    "yes" where the command may download weights, and where it waits for an answer
+#   listens          "yes" where others on this machine connect to it
 # Roles: read, a path that is only read; workspace, a folder that is there and is written to;
 # folder and file, what is written and made if it is missing; value, which is no path.
 describe() {
-    argument_roles="" option_roles="" network="" asks=""
+    argument_roles="" option_roles="" network="" asks="" listens=""
     case "$1" in
         compare)
             argument_roles="read read"
@@ -26,6 +27,10 @@ describe() {
         explain)
             argument_roles="workspace read"
             option_roles="|--category=value|--method=value|--layer=value|--output=folder|"
+            ;;
+        export)
+            argument_roles="workspace"
+            option_roles="|--format=value|--output=folder|--license=value|"
             ;;
         guess)
             argument_roles="read read"
@@ -50,6 +55,13 @@ describe() {
             argument_roles="workspace"
             option_roles="|--use=value|--prune=value|"
             asks=yes
+            ;;
+        serve)
+            argument_roles="workspace"
+            option_roles="|--host=value|--port=value|--name=value|--precision=value|--workers=value|\
+--allow-host=value|--max-body=value|--max-pixels=value|--max-requests=value|\
+--timeout=value|"
+            listens=yes
             ;;
         show-batch)
             argument_roles="workspace"

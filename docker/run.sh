@@ -45,7 +45,12 @@ run_as_caller() {
 run_in_container() {
     local name
     share_paths "$@"
-    if [ -n "$network" ]; then share_weights; else options+=(--network none); fi
+    if [ -n "$network" ]; then share_weights; fi
+    if [ -n "$listens" ]; then
+        options+=(--network host) # so that --host and --port mean the same on both sides
+    elif [ -z "$network" ]; then
+        options+=(--network none)
+    fi
     if [ -n "$asks" ]; then options+=(--interactive); fi
     run_as_caller
     if [[ "$mounted" != *"|/tmp|"* ]]; then options+=(--tmpfs /tmp:mode=1777); fi
@@ -56,7 +61,7 @@ run_in_container() {
     if has_gpu; then
         options+=(--env "RETRAIN_HOST_GPUS=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null || true)")
     fi
-    for name in TERM NO_COLOR CUDA_VISIBLE_DEVICES RETRAIN_GPUS TF_CPP_MIN_LOG_LEVEL TF_ENABLE_ONEDNN_OPTS; do
+    for name in RETRAIN_TOKEN TERM NO_COLOR CUDA_VISIBLE_DEVICES RETRAIN_GPUS TF_CPP_MIN_LOG_LEVEL TF_ENABLE_ONEDNN_OPTS; do
         if [ -n "${!name:-}" ]; then options+=(--env "$name=${!name}"); fi
     done
     make_folders

@@ -11,11 +11,18 @@ class Command(click.Command):
     Attributes:
         network: whether it may have to download pretrained weights, and keep them.
         asks: whether it reads an answer from the terminal.
+        listens: whether programs and browsers of this machine connect to it.
     """
 
     def __init__(
-        self, *args: Any, network: bool = False, asks: bool = False, **settings: Any
+        self,
+        *args: Any,
+        network: bool = False,
+        asks: bool = False,
+        listens: bool = False,
+        **settings: Any,
     ) -> None:
         super().__init__(*args, **settings)
         self.network = network
         self.asks = asks
+        self.listens = listens

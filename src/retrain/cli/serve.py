@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from retrain.cli.command import Command
-from retrain.cli.options import PATH, precision_option
+from retrain.cli.options import WORKSPACE, precision_option
 from retrain.config import ServeConfig
 from retrain.errors import UsageError
 
@@ -15,8 +15,8 @@ PORT = 8501  # as TensorFlow Serving's REST
 TOKEN = "RETRAIN_TOKEN"
 
 
-@click.command("serve", cls=Command)
-@click.argument("tf_files", type=PATH)
+@click.command("serve", cls=Command, listens=True)
+@click.argument("tf_files", type=WORKSPACE)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="Port; 0: any."

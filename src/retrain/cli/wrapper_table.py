@@ -20,10 +20,11 @@ HEADER = """\
 #   argument_roles   the role of each argument, in order; whatever follows is read
 #   option_roles     the role of each option that takes a value
 #   network, asks    "yes" where the command may download weights, and where it waits for an answer
+#   listens          "yes" where others on this machine connect to it
 # Roles: read, a path that is only read; workspace, a folder that is there and is written to;
 # folder and file, what is written and made if it is missing; value, which is no path.
 describe() {
-    argument_roles="" option_roles="" network="" asks=""
+    argument_roles="" option_roles="" network="" asks="" listens=""
     case "$1" in
 """
 FOOTER = """\
@@ -52,7 +53,7 @@ def _entry(command: click.Command) -> Iterator[str]:
     yield f'            argument_roles="{" ".join(arguments)}"\n'
     if options:
         yield f'            option_roles="{_wrapped(options)}"\n'
-    for need in ("network", "asks"):
+    for need in ("network", "asks", "listens"):
         if getattr(command, need):
             yield f"            {need}=yes\n"
     yield "            ;;\n"
