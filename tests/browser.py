@@ -86,8 +86,9 @@ def visited(
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        view = {"width": width, "height": 900}
-        context = browser.new_context(color_scheme=scheme, viewport=view, **settings)
+        context = browser.new_context(
+            color_scheme=scheme, viewport={"width": width, "height": 900}, **settings
+        )
         page = context.new_page()
         page.on("console", lambda message: None if chatter else said.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))

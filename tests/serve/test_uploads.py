@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import InferenceClient
@@ -18,7 +19,9 @@ needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
 
 def test_the_hugging_face_client_is_served(server: Server, model: Model, trained: Path) -> None:
     path = trained / "data" / "stripes" / "stripes-001.jpg"
-    truth = [(category, pytest.approx(score)) for category, score in model.guess(path).scores]
+    truth: list[Any] = [
+        (category, pytest.approx(score)) for category, score in model.guess(path).scores
+    ]
     for address in (server.address, f"{server.address}/models/model"):
         client = InferenceClient(model=address)
         for picture in (path, path.read_bytes()):
