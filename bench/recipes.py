@@ -127,10 +127,10 @@ def tasks() -> Iterator[Task]:
                 yield Task(recipe, HARD, seed)
 
 
-def read_set(name: str, data: Path) -> list[Picture]:
-    """Return the pictures of a set, in the order of their names."""
+def read_set(name: str, data: Path, count: int = PERSONS) -> list[Picture]:
+    """Return the pictures of a set by name; of sign_digits those of so many persons."""
     paths = sorted((data / SETS[name]).glob("*/*"))
-    persons = _persons(paths) if name == "sign_digits" else {}
+    persons = _persons(paths, count) if name == "sign_digits" else {}
     pictures = []
     for path in paths:
         if persons and path not in persons:
@@ -141,14 +141,14 @@ def read_set(name: str, data: Path) -> list[Picture]:
     return pictures
 
 
-def _persons(paths: Sequence[Path]) -> dict[Path, str]:
+def _persons(paths: Sequence[Path], count: int) -> dict[Path, str]:
     """Return who shows each sign: numbered in turn, each person shows them in rising order."""
     persons: list[list[Path]] = [[]]
     for path in sorted(paths, key=lambda p: int(re.sub(r"\D", "", p.stem))):
         if persons[-1] and path.parent.name <= persons[-1][-1].parent.name:
             persons.append([])
         persons[-1].append(path)
-    whole = [person for person in persons if len(person) == 10][:PERSONS]
+    whole = [person for person in persons if len(person) == 10][:count]
     return {path: f"person {i}" for i, person in enumerate(whole) for path in person}
 
 

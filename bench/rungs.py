@@ -6,12 +6,17 @@
 FOLDER holds superheroes/, pets3/, traffic_lights/, sign_digits/ and road_signs/ as they were
 published; WORK keeps features, and runs.jsonl, from which a benchmark goes on that was stopped. A
 seed deals pictures as in bench/recipes.py: 60 % to learn from, 10 % for the temperature, 30 % for
-the test; road_signs has train/ and test/ together, tracks kept apart, at most 2500 pictures.
+the test. The test of sign_digits has 80 more persons. road_signs has train/ and test/ together,
+tracks kept apart, at most 2500 pictures.
 
-A RUNG is GROUPS:PASSES[:RATE], such as 3:26 or 5:14:5e-4: the last layer groups of five, how often
-each picture is shown, the head's peak learning rate. "head" is the head alone. Nothing is chosen:
-each rung is measured whether it beats the head or not. Seconds are of building, compiling, steps
-and rounds together.
+A RUNG is GROUPS[:PASSES[:RATE]][,NAME=VALUE...], such as 3:26, 5:14:5e-4 or 3,smoothing=0: the last
+layer groups of five, how often each picture is shown (as the planner wants it, if not said), the
+head's peak learning rate, and settings of `FineTuneConfig` or "augment". "head" is the head alone.
+Nothing is chosen: each rung is measured whether it beats the head or not. Seconds are of building,
+compiling, steps and rounds together.
+
+WORK/answers keeps logits and labels of a run, of the jury and of the test: the head's, the tuned
+model's, on mirrored pictures, and of weights between both (WiSE-FT), for `bench/contest.py`.
 """
 
 import argparse
@@ -20,16 +25,17 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import numpy as np
 
-from recipes import SETS, deal, read_set
+from recipes import PERSONS, SETS, deal, read_set
 from retrain.config import TrainConfig
 from retrain.data.images import PixelRules, read_bytes
-from retrain.data.records import Picture
+from retrain.data.records import Picture, Side
 from retrain.metrics import log_loss, macro_f1, softmax
 from retrain.model.backbones import backbone_named
 from retrain.progress import Silent
@@ -38,13 +44,14 @@ from retrain.training.labelled import Labelled
 ALL = (*SETS, "road_signs")
 RUNGS = ("5:14", "3:26", "2:45")  # which cost about the same
 MOST = 2500  # pictures of a set
+MORE_PERSONS = 80  # of sign_digits, for the test
 Line = dict[str, Any]
 
 
 def pictures_of(name: str, data: Path) -> list[Picture]:
     """Return the pictures of a set; road signs by their tracks."""
     if name != "road_signs":
-        return read_set(name, data)
+        return read_set(name, data, PERSONS + MORE_PERSONS)
     paths = sorted(p for side in ("train", "test") for p in (data / name / side).glob("*/*"))
     found = []
     for path in paths:
@@ -54,6 +61,18 @@ def pictures_of(name: str, data: Path) -> list[Picture]:
     rng = np.random.default_rng(0)
     kept = sorted(rng.permutation(len(found))[:MOST])
     return [found[i] for i in kept]
+
+
+def dealt(pictures: Sequence[Picture], name: str, seed: int) -> dict[Side, list[int]]:
+    """Return the indices of each side's pictures."""
+    if name != "sign_digits":
+        return deal(pictures, seed)
+    number = [int(picture.key.split()[1]) for picture in pictures]
+    few = [i for i, person in enumerate(number) if person < PERSONS]
+    sides = deal([pictures[i] for i in few], seed)
+    more = [i for i, person in enumerate(number) if person >= PERSONS]
+    found = {side: [few[i] for i in rows] for side, rows in sides.items()}
+    return {**found, "test": [*found["test"], *more]}
 
 
 class Draw:
@@ -70,7 +89,7 @@ class Draw:
         from retrain.training.head import fit_head
         from retrain.training.task import Task
 
-        self.work, self.seed = work, seed
+        self.name, self.work, self.seed = name, work, seed
         backbone, rules = backbone_named("efficientnet_lite0"), PixelRules(224, "squash")
         pictures = pictures_of(name, data)
         categories = tuple(sorted({picture.category for picture in pictures}))
@@ -82,7 +101,7 @@ class Draw:
         features = bottlenecks(pictures, network, forward, rules, work / "features", Silent())
         parts = {
             side: Labelled([pictures[i] for i in rows], features[rows], labels[rows])
-            for side, rows in deal(pictures, seed).items()
+            for side, rows in dealt(pictures, name, seed).items()
         }
         train, config = parts["train"], TrainConfig(seed=seed)
         groups = [picture.key for picture in train.pictures]
@@ -98,35 +117,51 @@ class Draw:
     def tuned(self, rung: str) -> Line:
         """Fine-tune on a rung, and return how good that is and what it cost."""
         from retrain.model.predict import Forward, predict_logits
-        from retrain.training.calibration import fit_temperature
+        from retrain.training.calibration import TUNED, likely_temperature
         from retrain.training.checkpoints import Checkpoints
         from retrain.training.fit import Course, fit
         from retrain.training.ladder import VIEWS
-        from retrain.training.plan import Plan, batch_size, wanted_steps
+        from retrain.training.plan import PASSES, Plan, batch_size, wanted_steps
+        from retrain.training.store import Stores
         from retrain.training.tuning import Tuning
 
-        told = rung.split(":")
-        groups, passes = int(told[0]), int(told[1])
-        rate = float(told[2]) if len(told) > 2 else TrainConfig().fine_tune.learning_rates[1]
-        tuning = Tuning.of(self.task, self.head, None)
+        first, *settings = rung.split(",")
+        told = first.split(":")
+        groups = int(told[0])
+        task = replace(self.task, config=changed(self.task.config, settings))
+        rate = float(told[2]) if len(told) > 2 else task.config.fine_tune.learning_rates[1]
+        tuning = Tuning.of(task, self.head, None, task.folds.numbers()[0])
         count = len(tuning.learned_from.labels)
         batch = batch_size(count, None)
-        steps = wanted_steps(count, batch, passes, at_least=1)
+        if len(told) > 1:
+            steps = wanted_steps(count, batch, int(told[1]), at_least=1)
+        else:
+            steps = wanted_steps(count, batch, PASSES)
         views = VIEWS if groups < tuning.group_count() else 0
         plan = Plan(groups, views, batch, (rate / 10, rate), ((0, steps),))
         wall, cpu = time.monotonic(), time.process_time()
-        rig = tuning.rig(groups, views, batch, plan.learning_rates, self.work, print)
+        stores = Stores(self.work, print)
+        rig = tuning.rig(groups, views, batch, plan.learning_rates, stores)
         with tempfile.TemporaryDirectory() as folder:
             parts = (rig.learner, rig.sampler, rig.validation, Course(plan))
             fit(*parts, Checkpoints(Path(folder)), Silent(), log=Deaf())
         seconds = {"wall": time.monotonic() - wall, "cpu": time.process_time() - cpu}
-        forward, rules = Forward(rig.trained(), constant=True), self.task.rules
-
-        def logits(part: Labelled) -> Any:
-            return predict_logits(forward, [picture.path for picture in part.pictures], rules)
-
-        temperature = fit_temperature(logits(tuning.judged_by), tuning.judged_by.labels)
-        found = self._judged(logits(self.task.parts["test"]), temperature)
+        trained, rules, jury, test = rig.trained(), task.rules, tuning.judged_by, task.parts["test"]
+        answers: dict[str, Any] = {"jury_labels": jury.labels, "test_labels": test.labels}
+        for side, part in (("jury", jury), ("test", test)):
+            paths = [picture.path for picture in part.pictures]
+            for name, model in between(tuning.start, trained).items():
+                answers[f"{side}_{name}"] = predict_logits(
+                    Forward(model, constant=True), paths, rules
+                )
+            mirrored = Forward(flipped(trained), constant=True)
+            answers[f"{side}_0"] = self.head.logits(part.features)
+            answers[f"{side}_mirrored"] = predict_logits(mirrored, paths, rules)
+        kept = self.work / "answers" / f"{self.name}-{self.seed}-{rung}.npz"
+        kept.parent.mkdir(exist_ok=True)
+        np.savez(kept, **answers)
+        temperature = likely_temperature(answers["jury_1"], jury.labels, TUNED)
+        found = self._judged(answers["test_1"], temperature)
         return {**found, **seconds, "steps": steps, "batch": batch}
 
     def _judged(self, logits: Any, temperature: float) -> Line:
@@ -139,6 +174,41 @@ class Draw:
             "log_loss": log_loss(scores, labels),
             "temperature": temperature,
         }
+
+
+def changed(config: TrainConfig, settings: Sequence[str]) -> TrainConfig:
+    """Return a configuration with some settings changed, each NAME=VALUE."""
+    for name, value in (setting.split("=") for setting in settings):
+        if name == "augment":
+            told: dict[str, Any] = {"strength": value}
+            config = replace(config, augment=replace(config.augment, **told))
+        elif name == "rate":
+            rates = (float(value) / 10, float(value))
+            config = replace(config, fine_tune=replace(config.fine_tune, learning_rates=rates))
+        else:
+            told = {name: float(value)}
+            config = replace(config, fine_tune=replace(config.fine_tune, **told))
+    return config
+
+
+def between(head: Any, tuned: Any) -> dict[str, Any]:
+    """Return models by the share of the tuned weights in theirs: "1" and "0.75"."""
+    import keras
+
+    found = {"1": tuned}
+    for share in (0.75,):
+        found[str(share)] = keras.models.clone_model(tuned)
+        pairs = zip(head.get_weights(), tuned.get_weights(), strict=True)
+        found[str(share)].set_weights([(1 - share) * old + share * new for old, new in pairs])
+    return found
+
+
+def flipped(model: Any) -> Any:
+    """Return a model that sees pictures mirrored."""
+    import keras
+
+    pixels = keras.Input(model.input_shape[1:], dtype="uint8")
+    return keras.Model(pixels, model(pixels[:, :, ::-1]))
 
 
 class Deaf:

@@ -12,6 +12,17 @@
 describe() {
     argument_roles="" option_roles="" network="" asks="" listens=""
     case "$1" in
+        check)
+            argument_roles="workspace"
+            option_roles="|--undo=value|"
+            network=yes
+            ;;
+        clean)
+            argument_roles="workspace"
+            option_roles="|--host=value|--port=value|"
+            network=yes
+            listens=yes
+            ;;
         compare)
             argument_roles="read read"
             option_roles="|--data=read|--side=value|"
@@ -43,8 +54,9 @@ describe() {
         lr-find)
             argument_roles="workspace"
             option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|--group-by=value|\
---hold-out=value|--seed=value|--groups=value|--lr=value|--batch=value|\
---precision=value|--balance=value|--augment=value|--output=file|"
+--hold-out=value|--seed=value|--groups=value|--tune-folds=value|--lr=value|\
+--batch=value|--precision=value|--balance=value|--augment=value|\
+--output=file|"
             network=yes
             ;;
         report)
@@ -72,9 +84,10 @@ describe() {
         train)
             argument_roles="workspace"
             option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|--group-by=value|\
---hold-out=value|--seed=value|--fine-tune=value|--epochs=value|\
---groups=value|--lr=value|--batch=value|--precision=value|--balance=value|\
---augment=value|--minutes=value|"
+--hold-out=value|--seed=value|--compare=value|--prefer=value|\
+--fine-tune=value|--epochs=value|--groups=value|--tune-folds=value|\
+--lr=value|--batch=value|--precision=value|--balance=value|--augment=value|\
+--minutes=value|"
             network=yes
             ;;
         weights)

@@ -24,11 +24,20 @@ if TYPE_CHECKING:
 Folder = str | PathLike[str]
 
 
-def train(tf_files: Folder, *, fresh: bool = False, progress: bool = True, **settings: Any) -> Run:
+def train(
+    tf_files: Folder,
+    *,
+    with_corrections: bool = False,
+    fresh: bool = False,
+    progress: bool = True,
+    **settings: Any,
+) -> Run:
     """Train on the pictures in `tf_files/data/<category>/` and publish the model.
 
     Args:
         tf_files: the workspace.
+        with_corrections: train only if `corrections.csv` says something that the published model
+            has not learned yet; every training reads the corrections.
         fresh: forget interrupted trainings instead of going on with one.
         progress: whether news and bars are shown.
         settings: the options of `retrain train` without dashes, with the same defaults and the same
@@ -42,6 +51,11 @@ def train(tf_files: Folder, *, fresh: bool = False, progress: bool = True, **set
         RetrainError: see `retrain.errors`; each has the exit code of the command line.
     """
     config = train_config_of(train_command.command, settings)
+    from retrain.jobs.retraining import pending_corrections
+
+    pending = pending_corrections(Path(tf_files)) if with_corrections else None
+    if pending is not None and not pending:
+        return pending.run
     from retrain.jobs import train as job
 
     trained = job.train(Path(tf_files), config, _reporter(progress), fresh)

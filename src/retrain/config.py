@@ -8,6 +8,7 @@ Fit = Literal["squash", "crop", "pad"]
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 FineTune = Literal["auto", "always", "never"]
 Augment = Literal["none", "light", "standard", "strong"]
+Prefer = Literal["accurate", "fast", "small"]
 Balance = Literal["auto", "always", "never"]
 GuessPrecision = Literal["auto", "float32", "int8"]
 ExportFormat = Literal["onnx", "openvino", "web", "hf", "card"]
@@ -50,10 +51,15 @@ class BackboneConfig:
 
     name: the name of a backbone, or "auto".
     weights: "imagenet", "none" for random weights, or the path of a weights file.
+    compare: names of backbones whose heads are compared; the best takes the place of `name`. None
+        for no comparison.
+    prefer: which of them is the best.
     """
 
     name: str = "auto"
     weights: str = "imagenet"
+    compare: tuple[str, ...] | None = None
+    prefer: Prefer = "accurate"
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,8 @@ class FineTuneConfig:
     groups: the number of layer groups that are trained, counted from the end; None for as many as
         there is time for.
     learning_rates: the peaks of the first layer group and of the head, geometric in between.
+    folds: how many folds judge it, each after a training that they are kept out of, at most; None
+        for as many as it takes.
     find_rate: whether a sweep chooses the head's peak, and the others in proportion, where that
         takes little of the time budget.
     weight_decay: the share of a weight that each step takes away, times the learning rate.
@@ -121,6 +129,7 @@ class FineTuneConfig:
     nothing_to_gain: float = 0.02
     epochs: int | None = None
     groups: int | None = None
+    folds: int | None = None
     learning_rates: tuple[float, float] = (1e-4, 1e-3)
     find_rate: bool = False
     weight_decay: float = 1e-2

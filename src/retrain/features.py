@@ -1,33 +1,24 @@
 """Bottleneck features: each picture goes through the frozen backbone once, and is remembered.
 
-The cache is one file per backbone, weights and pixel rules. It is made of records of equal length
-(content sha256, checksum, values) that are appended batch by batch, so that a killed run keeps what
-it had. A record that does not match its checksum, or holds values that are not finite, is noticed
-and computed again.
+The cache is one file per backbone, weights and pixel rules; what is damaged is computed again.
 """
 
 import hashlib
 import time
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
+from retrain.data.feature_cache import SUFFIX, FeatureCache, Features
 from retrain.data.images import PixelRules
 from retrain.data.records import Picture
 from retrain.data.stream import pixel_batches
 from retrain.errors import WeightsError
-from retrain.files import atomic_writer, machine_errors
+from retrain.files import machine_errors
 from retrain.model.predict import BATCH, Forward
 from retrain.progress import Reporter, counted, duration
-
-Features = NDArray[np.float32]
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -40,7 +31,7 @@ def weights_digest(model: keras.Model) -> str:
 
 def cache_file(folder: Path, model: keras.Model, rules: PixelRules) -> Path:
     """Return the file that keeps the features of this backbone, weights and pixel rules."""
-    return folder / f"{model.name}-{rules}-{weights_digest(model)[:16]}.features"
+    return folder / f"{model.name}-{rules}-{weights_digest(model)[:16]}{SUFFIX}"
 
 
 def seconds_per_picture(forward: Forward, size: int) -> float:
@@ -78,7 +69,7 @@ def bottlenecks(
         MachineError: the cache cannot be written.
     """
     width = model.output_shape[-1]
-    cache = _Cache(cache_file(folder, model, rules), _record(width))
+    cache = FeatureCache(cache_file(folder, model, rules), width)
     with machine_errors(folder):
         folder.mkdir(exist_ok=True)
         known, damaged = cache.read()
@@ -105,7 +96,7 @@ def _computed(
     missing: Mapping[bytes, Path],
     forward: Forward,
     rules: PixelRules,
-    cache: "_Cache",
+    cache: FeatureCache,
     report: Reporter,
 ) -> Iterator[tuple[bytes, Features]]:
     """Yield the features [d] of pictures that the cache lacks, appending each batch to it.
@@ -138,51 +129,3 @@ def _computed(
             append(batch)
             yield from batch
             advance(len(values))
-
-
-def _record(width: int) -> np.dtype[Any]:
-    return np.dtype([("sha256", "V32"), ("crc", "<u4"), ("values", "<f4", width)])
-
-
-@dataclass(frozen=True)
-class _Cache:
-    """The cache of one backbone, weights and pixel rules.
-
-    path: the file.
-    record: the layout of one of its records.
-    """
-
-    path: Path
-    record: np.dtype[Any]
-
-    def read(self) -> tuple[NDArray[np.void], int]:
-        """Return the sound records and the number of damaged ones."""
-        size = self.path.stat().st_size if self.path.exists() else 0
-        whole, torn = divmod(size, self.record.itemsize)
-        if whole == 0:
-            return np.empty(0, self.record), int(torn > 0)
-        entries = np.memmap(self.path, self.record, mode="r", shape=whole)
-        sound = np.array([zlib.crc32(e["values"].tobytes()) == e["crc"] for e in entries])
-        sound &= np.isfinite(entries["values"]).all(axis=1)
-        if sound.all():
-            return entries, int(torn > 0)
-        return entries[sound], int((~sound).sum()) + int(torn > 0)
-
-    def rewrite(self, entries: NDArray[np.void]) -> None:
-        """Replace the file by one that holds these records alone."""
-        with atomic_writer(self.path) as part:
-            part.write_bytes(entries.tobytes())
-
-    @contextmanager
-    def appending(self) -> Iterator[Callable[[Sequence[tuple[bytes, Features]]], None]]:
-        """Open the file; the value entered appends features [d] with their sha256."""
-        with machine_errors(self.path), self.path.open("ab") as file:
-
-            def append(batch: Sequence[tuple[bytes, Features]]) -> None:
-                entries = np.empty(len(batch), self.record)
-                for i, (digest, values) in enumerate(batch):
-                    entries[i] = (digest, zlib.crc32(values.tobytes()), values)
-                file.write(entries.tobytes())
-                file.flush()
-
-            yield append

@@ -118,6 +118,41 @@ def atomic_writer(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def append_synced(path: Path, content: bytes) -> None:
+    """Add to the end of a file and wait for the disk; what fails leaves the file as it was.
+
+    Args:
+        path: of the file, which is made if it is missing.
+        content: what to add.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    new = not path.exists()
+    with path.open("ab") as file:
+        size = file.seek(0, os.SEEK_END)
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(file.fileno(), size)
+            raise
+    if new:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on disk, where its file system can tell."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 @contextlib.contextmanager
 def machine_errors(place: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write into MachineError."""

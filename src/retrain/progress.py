@@ -41,6 +41,17 @@ class Silent:
         return lambda _: None
 
 
+class BarsOnly(Silent):
+    """A Reporter that shows another one's bars, for what a job does by the way."""
+
+    def __init__(self, inner: Reporter) -> None:
+        self._inner = inner
+
+    def bar(self, label: str, total: int) -> AbstractContextManager[Advance]:
+        """Show the bar."""
+        return self._inner.bar(label, total)
+
+
 _CONTROLS = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 
 

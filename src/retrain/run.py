@@ -20,8 +20,9 @@ from retrain.files import read_csv, read_json, write_csv, write_json
 from retrain.split_rows import PreviousSplit, SplitRow, content_of
 
 MANIFEST = "manifest.json"  # written last: a run that has one is finished
-# In metrics: by heads that had not seen the picture, and by a tuned model that had not.
-CROSS_FITTED, ONE_FOLD = "cross_fitted", "one_fold"
+# In metrics: by heads that had not seen the picture, and by tuned models that had not; the last as
+# an earlier version called them, when it was one.
+CROSS_FITTED, FINE_TUNED, ONE_FOLD = "cross_fitted", "fine_tuned", "one_fold"
 STAMP = "%Y%m%dT%H%M%SZ"  # at the beginning of a run's name: when it began, UTC
 
 

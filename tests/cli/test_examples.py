@@ -43,6 +43,7 @@ def folder(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("explain", "tf_files/explained/photo-gradcam.png"),
         ("report", "report.html"),
         ("runs", "photo.jpg"),
+        ("check", "tf_files/check.csv"),
     ],
 )
 def test_the_example_of_each_command_runs(name: str, made: str, folder: Path) -> None:

@@ -142,11 +142,9 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
         add_corrections(path, [choice(1)])
         before = path.read_bytes()
         with pytest.raises(MachineError, match="disk is full"):
-            for _ in range(1000):
-                add_corrections(path, [choice(n) for n in range(50)])
+            add_corrections(path, [choice(n) for n in range(10_000)])
         after = path.read_bytes()
-    assert after.startswith(before)
-    assert after.endswith(b"\r\n")
+    assert after == before
 
 
 def test_another_table_is_refused_and_kept(tmp_path: Path) -> None:

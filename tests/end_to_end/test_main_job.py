@@ -42,7 +42,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_train_guess_sort_and_reuse(tmp_path: Path) -> None:
     root = write_workspace(tmp_path / "tf files é", each=20)
     (root / "data" / "disc" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
-    options = ("--size", "128", "--fine-tune", "always", "--epochs", "2")
+    options = ("--size", "128", "--fine-tune", "always", "--epochs", "2", "--tune-folds", "1")
     result = retrain("train", root, *options)
     assert result.returncode == 0, result.stderr
     assert "Skipped disc/broken.jpg" in result.stderr
@@ -148,7 +148,7 @@ def test_a_large_backbone_goes_all_the_way_from_scratch_weights(
 ) -> None:
     root = write_workspace(tmp_path, each=6, categories=("disc", "stripes"))
     options = ("--backbone", backbone, "--weights", "none", "--size", "75")
-    tuning = ("--fine-tune", "always", "--epochs", "1", "--groups", "1")
+    tuning = ("--fine-tune", "always", "--epochs", "1", "--groups", "1", "--tune-folds", "1")
     result = retrain("train", root, int8, *options, *tuning)
     assert result.returncode == 0, result.stderr
     assert "Fine-tuning: the last layer group" in result.stderr

@@ -22,7 +22,18 @@ def tags(folder: Path) -> set[str]:
 
 def test_four_pictures_a_category_in_one_batch_larger_than_the_data(tmp_path: Path) -> None:
     root = write_workspace(tmp_path, each=4)
-    tuning = ("--fine-tune", "always", "--epochs", "1", "--batch", "500", "--augment", "strong")
+    tuning = (
+        "--fine-tune",
+        "always",
+        "--epochs",
+        "1",
+        "--tune-folds",
+        "1",
+        "--batch",
+        "500",
+        "--augment",
+        "strong",
+    )
     result = retrain("train", root, *TINY, *tuning)
     assert result.returncode == 0, result.stderr
     assert "with fewer than 20 a model is rarely reliable" in result.stderr
@@ -105,7 +116,17 @@ def test_training_finds_its_rate_only_where_that_is_cheap(
     minutes: str, line: str, tmp_path: Path
 ) -> None:
     root = write_workspace(tmp_path, each=6)
-    tuning = ("--fine-tune", "always", "--find-lr", "--epochs", "1", "--size", "160")
+    tuning = (
+        "--fine-tune",
+        "always",
+        "--find-lr",
+        "--tune-folds",
+        "1",
+        "--epochs",
+        "1",
+        "--size",
+        "160",
+    )
     result = retrain("train", root, *QUICKEST, *tuning, "--minutes", minutes)
     assert result.returncode == 0, result.stderr
     assert f"Learning rate: {line}" in result.stderr

@@ -1,11 +1,17 @@
 """Temperatures, and what is believed to be better."""
 
+import math
+
 import numpy as np
 import pytest
 
 from retrain.metrics import calibration_error, log_loss, softmax
-from retrain.training.calibration import calibrated_loss, fit_temperature, losses
-from retrain.training.recipe import is_better
+from retrain.training.calibration import (
+    Prior,
+    calibrated_loss,
+    fit_temperature,
+    likely_temperature,
+)
 
 
 def honest(count: int, seed: int = 0, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -48,13 +54,18 @@ def test_a_scale_alone_is_no_improvement() -> None:
     )
 
 
-def test_a_gain_must_exceed_chance() -> None:
-    logits, labels = honest(200)
-    worse = losses(logits, labels, 1.0)
-    better = losses(logits + 2 * np.eye(3, dtype=np.float32)[labels], labels, 1.0)
-    assert is_better(better, worse)
-    assert not is_better(worse, better)
-    lucky = worse.copy()
-    lucky[0] = 0  # one picture alone
-    assert not is_better(lucky, worse)
-    assert not is_better(better[:1], worse[:1])
+def test_few_pictures_hardly_move_a_temperature_that_is_known_and_many_do() -> None:
+    logits, labels = honest(3000)
+    known = Prior(math.log(0.5), 0.25)
+    hot = logits * 3  # three times too certain, so that a temperature of 3 suits them
+    few = likely_temperature(hot[:4], labels[:4], known)
+    many = likely_temperature(hot, labels, known)
+    assert 0.4 < few < 1.7
+    assert many == pytest.approx(3.0, rel=0.1)
+
+
+def test_without_a_mistake_a_known_temperature_stays_about_what_it_was() -> None:
+    logits = 5 * np.eye(3, dtype=np.float32)
+    known = Prior(math.log(0.55), 0.25)
+    assert likely_temperature(logits, np.arange(3), known) == pytest.approx(0.55, rel=0.05)
+    assert fit_temperature(logits, np.arange(3)) > 1.5  # who knows nothing doubts

@@ -70,7 +70,7 @@ class Heard:
     def __init__(self) -> None:
         self.rates: dict[int, float] = {}
 
-    def batch(self, step: int, loss: float, learning_rate: float, inputs: Any) -> None:
+    def batch(self, stage: str, step: int, loss: float, learning_rate: float, inputs: Any) -> None:
         self.rates[step] = learning_rate
 
     def epoch(

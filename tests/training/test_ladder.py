@@ -21,6 +21,7 @@ from retrain.training.head import fit_head
 from retrain.training.labelled import Labelled
 from retrain.training.ladder import Chosen, rungs, timed_plan, untimed_plan
 from retrain.training.plan import LEAST_STEPS
+from retrain.training.store import Stores
 from retrain.training.task import Budget, Task
 from retrain.training.tuning import Tuning
 
@@ -65,12 +66,12 @@ def tuning(tmp_path_factory: pytest.TempPathFactory) -> Tuning:
         config,
     )
     head = fit_head(train, folds, groups, config.head, None, Silent())
-    return Tuning.of(task, head, None)
+    return Tuning.of(task, head, None, task.juries()[0])
 
 
 def choose(tuning: Tuning, seconds: float, each: float, disk: Path, report: Said) -> Chosen | None:
     budget = Budget(each, time.monotonic() + seconds, disk)
-    return timed_plan(tuning, budget, report)
+    return timed_plan(tuning, budget, Stores(disk, report.warn), report)
 
 
 def test_with_enough_time_the_last_three_groups_train(tuning: Tuning, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from retrain.training.plan import (
     Pace,
     Plan,
     affordable_steps,
+    again,
     batch_size,
-    for_all,
     in_time,
     wanted_steps,
 )
@@ -93,11 +93,14 @@ def test_the_plan_knows_how_long_the_cycle_was_at_each_step() -> None:
 
 
 def test_all_pictures_are_learned_as_often_as_some_were() -> None:
-    plan = for_all(PLAN.shortened(100, 200), 100, 125)
+    some = PLAN.shortened(100, 200)
+    plan = again(some, 100, 125, new=25)
+    fresh = math.ceil(25 * PLAN.views / PLAN.batch)
     assert plan.totals == ((0, 250),)
-    assert plan.pace == Pace(2.0, 0.5, 50, 0.0)
-    assert plan.seconds == 50 * 2.0 + 200 * 0.5
-    assert for_all(Plan(5, 0, 16, (1, 2), ((0, 8),)), 4, 5).steps == 10
+    assert plan.pace == Pace(2.0, 0.5, fresh, 0.0)
+    assert plan.seconds == fresh * 2.0 + (250 - fresh) * 0.5
+    assert again(some, 100, 100, new=0).seconds == 200 * 0.5  # all views were made before
+    assert again(Plan(5, 0, 16, (1, 2), ((0, 8),)), 4, 5, new=1).steps == 10
 
 
 @pytest.mark.parametrize("plan", [PLAN, PLAN.shortened(9, 20), Plan(5, 0, 16, (1, 2), ((0, 7),))])

@@ -6,22 +6,25 @@ import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from pictures import write_jpegs
 from retrain.config import TrainConfig
 from retrain.data.images import PixelRules
-from retrain.data.records import Picture
+from retrain.data.records import Picture, Side
 from retrain.metrics import softmax
 from retrain.model.backbones import backbone_named
 from retrain.model.build import build_backbone, layer_groups
 from retrain.model.predict import Forward, predict_logits
-from retrain.model.weights import Weights
+from retrain.model.weights import Weights, obtain
 from retrain.progress import Silent
 from retrain.training.folds import assign_folds
 from retrain.training.head import Head, fit_head
 from retrain.training.history import EpochRow
 from retrain.training.labelled import Labelled
 from retrain.training.logs import TensorBoard
+from retrain.training.mirrored import changed_by_mirror
+from retrain.training.store import Stores
 from retrain.training.task import Task
 from retrain.training.tuning import Tuning
 
@@ -63,9 +66,15 @@ def some_task(
 
 
 def tuning_of(task: Task, weights: NDArray[np.float64] | None = None) -> tuple[Tuning, Head]:
-    train, config = task.parts["train"], task.config.head
+    """Return what the first fold judges."""
+    train, config, juries = task.parts["train"], task.config.head, task.juries()
     head = fit_head(train, task.folds, task.groups, config, weights, Silent())
-    return Tuning.of(task, head, weights), head
+    return Tuning.of(task, head, weights, juries[0] if juries else None), head
+
+
+def judges(task: Task) -> NDArray[np.intp]:
+    """Return the rows of the first fold."""
+    return np.flatnonzero(task.folds.of_picture == task.juries()[0])
 
 
 def test_with_weights_it_starts_from_what_they_make_of_the_head(
@@ -74,7 +83,7 @@ def test_with_weights_it_starts_from_what_they_make_of_the_head(
     weights = np.array([0.5, 4.0])
     tuning, _ = tuning_of(some_task(network, [str(i) for i in range(20)]), weights)
     pixels = np.full((1, 32, 32, 3), 90, np.uint8)
-    rig = tuning.rig(1, 0, 4, (1e-4, 1e-3), tmp_path, print)
+    rig = tuning.rig(1, 0, 4, (1e-4, 1e-3), Stores(tmp_path, print))
     gained = Forward(rig.learner.model)(pixels) - Forward(tuning.start)(pixels)
     # A category that weighs twice as much seems to come twice as often.
     np.testing.assert_allclose(gained, [np.log(weights)], rtol=1e-3)
@@ -83,7 +92,7 @@ def test_with_weights_it_starts_from_what_they_make_of_the_head(
 def test_it_starts_from_the_head_that_has_not_seen_the_jury(network: keras.Model) -> None:
     task = some_task(network, [str(i) for i in range(20)])
     tuning, head = tuning_of(task)
-    fair = head.crossed.heads[int(task.folds.of_picture[task.jury()[0]])]
+    fair = head.crossed.heads[task.juries()[0]]
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
     expected = Forward(network)(pixels) @ fair.kernel + fair.bias
     np.testing.assert_allclose(Forward(tuning.start)(pixels), expected, atol=1e-3)
@@ -97,7 +106,7 @@ def test_on_each_rung_only_the_last_groups_learn_and_the_whole_model_knows(
     network = build_backbone(BACKBONE, 32, Weights("none"))
     task = some_task(network, [str(i) for i in range(20)], folder=tmp_path)
     tuning, _ = tuning_of(task)
-    rig = tuning.rig(groups, 2 if groups < 5 else 0, 4, (1e-2, 1e-2), tmp_path, print)
+    rig = tuning.rig(groups, 2 if groups < 5 else 0, 4, (1e-2, 1e-2), Stores(tmp_path, print))
     before = {variable.path: variable.numpy() for variable in rig.whole.variables}
     batches = rig.sampler.batches(0)
     for _ in range(3):
@@ -123,7 +132,7 @@ def test_one_fold_judges_and_nothing_that_belongs_to_it_is_learned_from(
     groups = [f"group {i // 4}" for i in range(40)]  # of both categories
     task = some_task(network, groups)
     tuning, _ = tuning_of(task)
-    jury = task.jury()
+    jury = judges(task)
     assert 0 < len(jury) < 20
     assert len(set(task.folds.of_picture[jury])) == 1
     others = np.setdiff1d(np.arange(40), jury)
@@ -138,7 +147,7 @@ def test_the_users_validation_pictures_judge_and_all_others_are_learned_from(
 ) -> None:
     task = some_task(network, [str(i) for i in range(20)], validation=6)
     tuning, _ = tuning_of(task)
-    assert len(task.jury()) == 0
+    assert task.juries() == []
     assert tuning.judged_by is task.parts["validation"]
     assert tuning.learned_from is task.parts["train"]
     assert len(tuning.judged_by.labels) == 6
@@ -158,7 +167,7 @@ def test_rounds_of_a_large_jury_are_shown_by_a_part_of_it_with_its_own_truth(
     task = some_task(network, [str(i) for i in range(40)], folder=tmp_path)
     tuning, _ = tuning_of(task)
     assert len(tuning.judged_by.labels) > 3
-    rig = tuning.rig(1, 0, 4, (1e-4, 1e-3), tmp_path, print)
+    rig = tuning.rig(1, 0, 4, (1e-4, 1e-3), Stores(tmp_path, print))
     assert rig.validation is not None
     logits = rig.validation.predict()
     assert len(logits) == len(rig.validation.labels) == 3
@@ -167,3 +176,32 @@ def test_rounds_of_a_large_jury_are_shown_by_a_part_of_it_with_its_own_truth(
         row, softmax(logits), rig.validation.labels
     )
     assert list((tmp_path / "logs" / "fine_tune").iterdir())
+
+
+@pytest.mark.parametrize(("marked", "expected"), [(True, ["left", "right"]), (False, [])])
+def test_where_a_mirror_makes_another_category_views_are_not_mirrored(
+    marked: bool, expected: list[str], tmp_path: Path
+) -> None:
+    backbone, rules = backbone_named("efficientnet_lite0"), PixelRules(64, "squash")
+    network = build_backbone(backbone, 64, obtain(backbone, "imagenet", lambda _: None))
+    rng, pictures = np.random.default_rng(0), []
+    for i in range(40):
+        scene = rng.integers(0, 90, (64, 64, 3)).astype(np.uint8)
+        if marked:  # a bright side: the left one, the right one
+            scene[:, 40 * (i % 2) : 40 * (i % 2) + 24] = 230
+        else:  # a bright band: above, below
+            scene[40 * (i % 2) : 40 * (i % 2) + 24] = 230
+        path = tmp_path / f"{i}.png"
+        Image.fromarray(scene).save(path)
+        pictures.append(Picture(path, path.name, ("left", "right")[i % 2], f"{i:064x}", path.name))
+    forward = Forward(network)
+    paths = [picture.path for picture in pictures]
+    train = Labelled(pictures, predict_logits(forward, paths, rules), np.arange(40) % 2)
+    none = train.some(np.zeros(0, np.intp))
+    groups, config = [picture.key for picture in pictures], TrainConfig()
+    folds = assign_folds(groups, train.labels, config.head.folds)
+    parts: dict[Side, Labelled] = {"train": train, "validation": none, "test": none}
+    task = Task(network, backbone, rules, parts, groups, folds, ("left", "right"), config)
+    head = fit_head(train, folds, groups, config.head, None, Silent())
+    changed = changed_by_mirror(task, head, forward)
+    assert [task.categories[i] for i in changed] == expected

@@ -147,7 +147,9 @@ class Review:
         """Return what is known of one picture, as JSON values."""
         return _picture(shown, self.corrections())
 
-    def choose(self, seen: dict[str, str], choice: Choice, category: str = "") -> dict[str, Any]:
+    def choose(
+        self, seen: dict[str, str], choice: Choice, category: str = ""
+    ) -> list[dict[str, Any]]:
         """Write a choice down; it is on disk when this returns.
 
         Args:
@@ -156,7 +158,7 @@ class Review:
             category: to move to.
 
         Returns:
-            The pictures as they are now, and the whole state.
+            The pictures as they are now.
 
         Raises:
             NotAsShown: one of them is another one by now, and nothing was written.
@@ -180,17 +182,16 @@ class Review:
         add_corrections(self.workspace.corrections, made)
         return self._answer(seen)
 
-    def undo(self) -> dict[str, Any]:
-        """Take back the newest choice; return the pictures that it was about, and the state."""
+    def undo(self) -> list[dict[str, Any]]:
+        """Take back the newest choice; return the pictures that it was about."""
         back = take_back_last(self.workspace.corrections)
         pictures = (shown for one in back for shown in self.album.of_content(one.sha256))
         return self._answer([shown.id for shown in pictures])
 
-    def _answer(self, numbers: Iterable[str]) -> dict[str, Any]:
+    def _answer(self, numbers: Iterable[str]) -> list[dict[str, Any]]:
         chosen = self.corrections()
         found = (self.album.find(number) for number in numbers)
-        changed = [_picture(shown, chosen) for shown in found if shown]
-        return {"changed": changed, "state": self.state()}
+        return [_picture(shown, chosen) for shown in found if shown]
 
     def _found(self, chosen: Corrections, asked: Asked) -> Iterable[tuple[Finding, bool]]:
         """Yield the findings that are asked for, worst first, and whether each is decided."""

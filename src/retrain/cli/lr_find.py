@@ -40,8 +40,8 @@ def command(tf_files: Path, output: Path | None, as_json: bool, **settings: Any)
     from retrain.jobs.lr_find import lr_find
 
     config = train_config(settings)
-    low, high = config.fine_tune.learning_rates
     found = lr_find(tf_files, config, output, Terminal())
+    low, high = found.rates
     suggestions = found.sweep.suggestions()
     if as_json:
         values = {

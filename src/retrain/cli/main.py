@@ -11,6 +11,8 @@ from typing import NoReturn
 import click
 
 from retrain.cli import (
+    check,
+    clean,
     compare,
     doctor,
     evaluate,
@@ -51,8 +53,8 @@ def app(context: click.Context, debug: bool) -> None:
 
 
 COMMANDS = (
-    *(train, guess, guess_dir, evaluate, compare, explain, report, export, serve),
-    *(runs, show_batch, lr_find, weights, doctor),
+    *(train, guess, guess_dir, evaluate, compare, explain, report, check),
+    *(clean, export, serve, runs, show_batch, lr_find, weights, doctor),
 )
 for module in COMMANDS:
     app.add_command(module.command)

@@ -41,6 +41,22 @@ class PathOrName(click.types.StringParamType):
     role: PathRole = "read"
 
 
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names with commas between them."""
+
+    name = "NAME,NAME..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the names."""
+        parts = value.split(",") if isinstance(value, str) else value
+        names = tuple(part.strip() for part in parts if part.strip())
+        if not names and value:
+            self.fail(f"must be names with commas between them. Received: {value!r}.", param, ctx)
+        return names
+
+
 class LearningRates(click.ParamType[tuple[float, float]]):
     """RATE for all layers, or LOW:HIGH, rising from the first layers that are tuned to the head."""
 
@@ -213,6 +229,13 @@ tuning_options = _together(
         "Number of layer groups to fine-tune, counted from the end; if not given, as many as there "
         "is time for.",
         click.IntRange(1, 5),
+    ),
+    setting(
+        "--tune-folds",
+        "fine_tune__folds",
+        "Number of folds that judge fine-tuning, each after a training that it is kept out of, at "
+        "most; if not given, as many as it takes to tell and as there is time for.",
+        click.IntRange(1),
     ),
     setting(
         "--lr",

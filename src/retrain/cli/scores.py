@@ -17,6 +17,7 @@ WORST = 5  # pictures named
 NOTHING = "\N{EN DASH}"  # where there is no number
 JUDGED_BY = {
     "cross_fitted": "the head, cross-validated",
+    "fine_tuned": "fine-tuned models, on pictures that they had not learned from",
     "one_fold": "the fine-tuned model, on the fold that judged it",
     "validation": "your validation pictures",
     "test": "test pictures",

@@ -13,6 +13,7 @@ from retrain.cli import interrupts
 from retrain.cli.command import Command
 from retrain.cli.options import (
     WORKSPACE,
+    Names,
     augment_options,
     json_option,
     picture_options,
@@ -24,11 +25,25 @@ from retrain.cli.scores import JUDGED_BY, WORST, accuracy, print_categories, pri
 
 if TYPE_CHECKING:
     from retrain.jobs.train import Trained
+    from retrain.run import Run
 
 
 @click.command("train", cls=Command, network=True)
 @click.argument("tf_files", type=WORKSPACE)
 @picture_options
+@setting(
+    "--compare",
+    "backbone__compare",
+    "Backbones whose heads are compared on your pictures before the training, which goes on with "
+    "the best; those whose weights are not there are left out.",
+    Names(),
+)
+@setting(
+    "--prefer",
+    "backbone__prefer",
+    "Which of the compared backbones is the best; fast, small: among those that are no worse "
+    "beyond chance.",
+)
 @setting(
     "--fine-tune",
     "fine_tune__when",
@@ -61,30 +76,59 @@ if TYPE_CHECKING:
 @setting(
     "--minutes", "minutes", "Time budget on a CPU in minutes; 0 for none.", click.FloatRange(min=0)
 )
+@click.option(
+    "--with-corrections",
+    is_flag=True,
+    help="Train only if TF_FILES/corrections.csv says something that the published model has not "
+    "learned yet, and tell what came of it. Every training reads the corrections.",
+)
 @click.option("--fresh", is_flag=True, help="Forget interrupted trainings and start over.")
 @json_option
-def command(tf_files: Path, fresh: bool, as_json: bool, **settings: Any) -> None:
+def command(
+    tf_files: Path, with_corrections: bool, fresh: bool, as_json: bool, **settings: Any
+) -> None:
     """Train on TF_FILES/data/<category>/ and publish the model as TF_FILES/model.
 
     Example: retrain train tf_files --backbone efficientnet_lite2
     """
     from retrain.cli.console import Terminal
+    from retrain.jobs.retraining import effect, pending_corrections
     from retrain.jobs.train import train
 
+    news = Terminal()
+    pending = pending_corrections(tf_files) if with_corrections else None
+    if pending is not None:
+        if not pending:
+            _print_nothing_to_do(pending.run, as_json)
+            return
+        news.say(pending.in_words())
     line = shlex.join(["retrain", *sys.argv[1:]])
-    result = train(tf_files, train_config(settings), Terminal(), fresh, line)
+    result = train(tf_files, train_config(settings), news, fresh, line)
+    came_of_it = effect(pending.run, result.run) if pending else None
     if as_json:
         values = {
             **asdict(result.run.manifest),
             "run": str(result.run.folder),
             "seconds": result.seconds,
         }
+        if came_of_it:
+            values["corrections"] = came_of_it.as_dict()
         click.echo(json.dumps(values, indent=2, ensure_ascii=False))
     else:
         _print_summary(tf_files, result)
+        if came_of_it:
+            click.echo(came_of_it.in_words())
     if result.interruption:
         raise result.interruption
     interrupts.check()
+
+
+def _print_nothing_to_do(run: "Run", as_json: bool) -> None:
+    if as_json:
+        values = {**asdict(run.manifest), "run": str(run.folder), "seconds": 0.0}
+        click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+    else:
+        click.echo(f"{run.name} knows all corrections; there is nothing to train.")
 
 
 def _print_summary(tf_files: Path, result: "Trained") -> None:

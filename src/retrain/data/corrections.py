@@ -9,7 +9,6 @@ import contextlib
 import csv
 import fcntl
 import io
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,11 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Literal, get_args
+from typing import Literal, get_args
 
 from retrain.data.records import Picture
 from retrain.errors import DataError, MachineError
-from retrain.files import ENCODE_ERRORS, machine_errors
+from retrain.files import ENCODE_ERRORS, append_synced, machine_errors
 from retrain.progress import counted, one_line
 
 CORRECTIONS = "corrections.csv"
@@ -250,15 +249,11 @@ def _add(path: Path, choices: Sequence[Correction]) -> list[Correction]:
         return []
     when = datetime.now(UTC).isoformat()
     made = [replace(one, when=when) for one in choices]
-    new = not path.exists()
-    with path.open("w+b" if new else "r+b") as file:
-        content = file.read()
-        _parsed(content, path)  # refuses another table
-        begin = _rows([COLUMNS]) if not content else _mended_end(content)
-        rows = [(c.sha256, one_line(c.name), c.what, c.category, c.when) for c in made]
-        _write(file, len(content), begin + _rows(rows))
-    if new:
-        _sync_folder(path.parent)
+    content = path.read_bytes() if path.exists() else b""
+    _parsed(content, path)  # refuses another table
+    begin = _mended_end(content) if content else _rows([COLUMNS])
+    rows = [(c.sha256, one_line(c.name), c.what, c.category, c.when) for c in made]
+    append_synced(path, begin + _rows(rows))
     return made
 
 
@@ -272,25 +267,3 @@ def _mended_end(content: bytes) -> bytes:
     """Return what ends a line that a crash cut short: a quote and a line break, if they lack."""
     quote = b'"' if content.count(b'"') % 2 else b""
     return quote + b"\r\n" if quote or not content.endswith(b"\n") else b""
-
-
-def _write(file: IO[bytes], size: int, content: bytes) -> None:
-    """Write at the end and wait for the disk; what fails leaves the file as it was."""
-    try:
-        file.seek(size)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.ftruncate(file.fileno(), size)
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # not every file system lets a folder be synced
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

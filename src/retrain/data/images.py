@@ -123,6 +123,22 @@ def read_pixels(content: bytes, rules: PixelRules, most: int = MAX_PIXELS) -> Pi
         raise BadPicture(_NO_MEMORY) from None
 
 
+@contextlib.contextmanager
+def opened_header(path: Path) -> Iterator[Image.Image]:
+    """Open a picture file as far as its header; its pixels are not decoded.
+
+    Raises:
+        BadPicture: it is no picture. Whatever Pillow raises for a damaged one.
+    """
+    with _picture_file(path) as file:
+        formats = possible_formats(file.read(START))
+        if "HEIF" in formats:
+            _know_heif()
+        file.seek(0)
+        with Image.open(file, formats=formats) as image:
+            yield image
+
+
 def extension(content: bytes) -> str:
     """Return the usual file name extension of a picture's format, such as ".jpg"; "" if unknown."""
     try:

@@ -18,6 +18,7 @@ class Example:
 
     path: where it lies. name: its path relative to the data folder, "/" between parts.
     side, group: as the user gave them, else None.
+    folder: of its category; None where a table says the category.
     """
 
     path: Path
@@ -25,6 +26,7 @@ class Example:
     category: str
     side: Side | None = None
     group: str | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,8 @@ class _DataFolder:
 
     def _category(self, folder: Path, side: Side | None = None) -> Iterator[Example]:
         for path in self._files(folder):
-            yield Example(path, self._name(path), category_name(folder.name), side)
+            category = category_name(folder.name)
+            yield Example(path, self._name(path), category, side, folder=folder)
 
     def _note_loose(self, folder: Path) -> None:
         loose = 0

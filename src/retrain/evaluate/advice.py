@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from retrain.evaluate.findings import Finding
 from retrain.evaluate.verdicts import Verdict, most_confused, told_by
 from retrain.metrics import wilson_interval
 from retrain.progress import counted
@@ -11,6 +12,7 @@ RARE = 10  # a category is rare if another one has this many times its pictures
 WIDE = 0.15  # an interval of the accuracy wider than that leaves much open
 SURE = 0.9  # the score from which a guess counts as sure
 SHOWN = 3  # most names in a sentence
+MATTER = 10  # pictures whose correction matters most
 
 
 def advice(
@@ -67,5 +69,27 @@ def advice(
     if found and not sentences:
         sentences.append(
             "Nothing stands out. Try the model on pictures from another camera, place or season."
+        )
+    return sentences
+
+
+def worth_correcting(findings: Sequence[Finding]) -> list[str]:
+    """Name the pictures whose correction matters most, and shortcuts; a sentence each.
+
+    Args:
+        findings: the worst first.
+    """
+    sentences = [one.why for one in findings if one.kind == "shortcut"]
+    doubted = [f for f in findings if f.kind in ("label", "copy", "unusual") and f.pictures]
+    names = list(dict.fromkeys(one.pictures[0] for one in doubted))[:MATTER]
+    if len(names) == 1:
+        sentences.append(
+            f"One picture should be looked at: {names[0]}. `retrain clean TF_FILES` shows it in "
+            "the browser, where it can be corrected."
+        )
+    elif names:
+        sentences.append(
+            f"These {len(names)} pictures matter most, if they are wrong: {', '.join(names)}. "
+            "`retrain clean TF_FILES` shows them in the browser, where they can be corrected."
         )
     return sentences

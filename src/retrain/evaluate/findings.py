@@ -21,6 +21,14 @@ TITLES: dict[Kind, str] = {
     "quality": "too few, too small, too dark",
 }
 JSON, CSV = "check.json", "check.csv"  # in the workspace
+KIND_NAMES: dict[Kind, str] = {  # of one finding
+    "label": "likely a wrong label",
+    "copy": "copies",
+    "series": "one series",
+    "unusual": "unusual",
+    "shortcut": "shortcut",
+    "quality": "quality",
+}
 COLUMNS = ("rank", "kind", "score", "category", "suggestion", "picture", "why")
 
 

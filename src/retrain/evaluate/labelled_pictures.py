@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retrain.data.corrections import CORRECTIONS, Corrections, read_corrections
 from retrain.data.images import BadPicture
 from retrain.data.records import Example, Side, Skipped
 from retrain.data.sources import open_data
@@ -93,6 +94,8 @@ def pictures_of(run: Run, side: Side, rows: Sequence[SplitRow], report: Reporter
             setting="data",
         )
     found = find_again(rows, data, report)
+    corrections = read_corrections(data.parent / CORRECTIONS)
+    rows = _as_corrected(rows, corrections, run.manifest.labels)
     examples = []
     categories = None
     for row in rows:
@@ -102,7 +105,8 @@ def pictures_of(run: Run, side: Side, rows: Sequence[SplitRow], report: Reporter
         elif path:  # moved, perhaps to the folder of the category where it belongs
             categories = categories if categories is not None else _categories(data, run)
             name = path.relative_to(data).as_posix()
-            examples.append(Example(path, name, categories.get(name, row.category), side))
+            category = corrections.of(row.sha256).category or categories.get(name, row.category)
+            examples.append(Example(path, name, category, side))
     if not examples:
         raise DataError(
             f"{run.name} must have {side} pictures to be judged by. Received: none in {data}. "
@@ -111,6 +115,18 @@ def pictures_of(run: Run, side: Side, rows: Sequence[SplitRow], report: Reporter
         )
     skipped = [Skipped(name, reason) for name, reason in found.missing.items()]
     return KnownPictures(f"the {side} pictures of its training", side, examples, skipped)
+
+
+def _as_corrected(
+    rows: Sequence[SplitRow], corrections: Corrections, known: Sequence[str]
+) -> list[SplitRow]:
+    """Lay corrections that came since over a split; what the model cannot know is left out."""
+    said = [(row, corrections.of(row.sha256)) for row in rows]
+    return [
+        replace(row, category=one.category or row.category)
+        for row, one in said
+        if not one.left_out and (one.category or row.category) in known
+    ]
 
 
 def _categories(data: Path, run: Run) -> dict[str, str]:

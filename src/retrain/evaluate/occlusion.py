@@ -41,7 +41,7 @@ def occlusion(probabilities: Callable[[Pixels], Array], pixels: Pixels, category
     for lost, (rows, columns) in zip(scores[0] - scores[1:], covers, strict=True):
         heat[rows, columns] += max(0.0, float(lost))
         times[rows, columns] += 1
-    heat = gaussian_filter(heat / np.maximum(times, 1), SMOOTH * size)
+    heat = np.asarray(gaussian_filter(heat / np.maximum(times, 1), SMOOTH * size), np.float32)
     most = float(heat.max())
     return np.asarray(heat / most if most >= LEAST else np.zeros_like(heat), np.float32)
 

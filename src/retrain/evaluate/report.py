@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from retrain.data.images import BadPicture, PixelRules, Pixels, read_bytes, read_pixels
-from retrain.evaluate.advice import advice
+from retrain.evaluate.advice import advice, worth_correcting
+from retrain.evaluate.findings import KIND_NAMES, Finding
 from retrain.evaluate.related_pairs import Pair
 from retrain.evaluate.verdicts import Verdict, most_confused, told_by
 from retrain.metrics import category_scores, confusion_matrix, reliability
@@ -22,6 +23,7 @@ from retrain.progress import counted
 
 TOP_LOSSES, CORRECT = 24, 12  # pictures shown
 RELATED = 36  # pairs shown
+FINDINGS, _OF_A_FINDING = 36, 3  # shown; pictures of one
 _THUMBNAIL, _HEAT, _QUALITY = 96, 256, 75  # pixels, pixels at most; of JPEG
 _BUDGET, _MARKUP = 4_300_000, 400  # bytes that pictures may take together; around each
 _IN_A_CELL = 24  # pictures behind one cell of the confusion matrix
@@ -45,6 +47,7 @@ class Facts:
     command: that made the run.
     history: an `<svg>` element, or "".
     missing: what could not be shown, a sentence each.
+    findings: what may be wrong with the pictures, the worst first, and where their files lie.
     """
 
     run: str
@@ -62,6 +65,7 @@ class Facts:
     command: str
     history: str
     missing: Sequence[str]
+    findings: Sequence[tuple[Finding, Sequence[Path]]] = ()
 
 
 def render(facts: Facts) -> str:
@@ -88,17 +92,24 @@ def render(facts: Facts) -> str:
         (pair, [(sight, thumbnails.uri(sight.path)) for sight in pair.both])
         for pair in facts.related[:RELATED]
     ]
+    doubtful = [
+        (one, [(path, thumbnails.uri(path)) for path in paths[:_OF_A_FINDING]])
+        for one, paths in facts.findings[:FINDINGS]
+    ]
     judged_by = facts.metrics.get("judged_by")
     lead = facts.metrics.get(judged_by or "")
     interval = tuple(lead["interval_95"]) if lead else None
     leading = told_by(found, judged_by)
+    to_correct = worth_correcting([one for one, _ in facts.findings])
     training = {label: facts.counts.get(label, {}).get("train", 0) for label in facts.labels}
     return environment.get_template("report.html.jinja").render(
         facts=facts,
         right=len(found) - len(wrong),
         leading=leading,
         pair=most_confused(leading),
-        advice=advice(found, training, judged_by, interval) if found else [],
+        advice=to_correct + (advice(found, training, judged_by, interval) if found else []),
+        doubtful=doubtful,
+        kinds=KIND_NAMES,
         names=_names(facts.metrics),
         top=[(v, *heat[v.name]) for v in top],
         categories=category_scores(_confusion(facts.labels, found), facts.labels),
@@ -116,6 +127,7 @@ def _names(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what a model was judged by, by name and in words, as far as there are figures."""
     words = (
         ("cross_fitted", "Cross-validated head"),
+        ("fine_tuned", "Fine-tuned models, on pictures they had not learned from"),
         ("one_fold", "Fine-tuned model, on the fold that judged it"),
         ("test", "Test"),
         ("validation", "Validation"),

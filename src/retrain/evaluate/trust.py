@@ -97,14 +97,36 @@ that is published has learned from all 244 pictures, so no picture is left to ju
     )
 
 
-def whose_tuned_numbers(judged: int, pictures: int, refitted: bool) -> str:
-    """Say which fine-tuned model the numbers of one fold belong to.
+def whose_tuned_numbers(folds: int, judged: int, pictures: int, refitted: bool) -> str:
+    """Say which fine-tuned models the numbers belong to.
 
-    >>> print(whose_tuned_numbers(50, 250, True))
+    Args:
+        folds: how many judged, each after a training of its own.
+        judged: how many pictures they hold.
+        pictures: how many there are.
+        refitted: whether the published model has learned from all.
+
+    >>> print(whose_tuned_numbers(1, 50, 250, True))
     These figures are of a model that learned from 200 of the pictures. The model that is \
 published was trained in the same way on all 250, so no picture is left to judge it by.
+    >>> print(whose_tuned_numbers(5, 250, 250, True))
+    These figures are of 5 fine-tuned models, each judged on pictures that it had not learned \
+from. The model that is published was trained in the same way on all 250, so no picture is left to \
+judge it by.
+    >>> print(whose_tuned_numbers(2, 100, 250, False))
+    These figures are of 2 fine-tuned models, each judged on pictures that it had not learned \
+from. The first of them is published.
     """
-    figures = f"These figures are of a model that learned from {pictures - judged} of the pictures."
+    if folds > 1:
+        figures = (
+            f"These figures are of {folds} fine-tuned models, each judged on pictures that it had "
+            "not learned from."
+        )
+        if not refitted:
+            return f"{figures} The first of them is published."
+    else:
+        learned = pictures - judged
+        figures = f"These figures are of a model that learned from {learned} of the pictures."
     if refitted:
         return (
             f"{figures} The model that is published was trained in the same way on all {pictures}, "

@@ -27,7 +27,7 @@ from retrain.files import machine_errors, output_folder
 from retrain.infer.model import Model
 from retrain.metrics import Evaluation, evaluate
 from retrain.progress import Reporter
-from retrain.run import CROSS_FITTED, ONE_FOLD, Run
+from retrain.run import CROSS_FITTED, FINE_TUNED, ONE_FOLD, Run
 from retrain.workspace import open_run
 
 ANSWERS = "pictures of its training, by heads or models that had not learned from them"
@@ -110,8 +110,9 @@ def _as_found_then(run: Run, found: Sequence[Verdict]) -> Evaluated:
     """Return what the training itself found on pictures that were not learned from."""
     found = worst_first(found)
     scores = evaluate_verdicts(found, run.manifest.labels)
-    name = CROSS_FITTED if run.manifest.kept == "head" else ONE_FOLD
-    figures = run.manifest.metrics.get(name)
+    names = [CROSS_FITTED] if run.manifest.kept == "head" else [FINE_TUNED, ONE_FOLD]
+    metrics = run.manifest.metrics
+    figures = next((metrics[name] for name in names if name in metrics), None)
     if figures and figures["pictures"] == len(found):
         # Their interval allows for groups, and for the choice of the penalty.
         low, high = figures["interval_95"]

@@ -46,7 +46,9 @@ def expected_seconds(task: Task, seconds_per_picture: float, config: TrainConfig
         config: says which exports are wanted.
     """
     train, valid, test = (len(task.parts[side].labels) for side in SIDES)
-    judging = 2 * seconds_per_picture * (len(task.jury()) + valid + test)
+    juries = task.juries()[:1]  # where there is time for more, theirs is counted there
+    jury = sum(int((task.folds.of_picture == fold).sum()) for fold in juries)
+    judging = 2 * seconds_per_picture * (jury + valid + test)
     compared = min(MOST_PARITY_PICTURES, max(PARITY_PICTURES, valid))
     seconds = judging + float32.expected_seconds(compared, seconds_per_picture)
     if config.reference:

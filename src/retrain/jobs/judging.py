@@ -20,7 +20,7 @@ from retrain.evaluate.verdicts import Verdict, verdicts, worst_first
 from retrain.intervals import Share, cross_fitted_share, figure_intervals, share_of_groups
 from retrain.metrics import Evaluation, evaluate, softmax
 from retrain.progress import Reporter
-from retrain.run import CROSS_FITTED, ONE_FOLD
+from retrain.run import CROSS_FITTED, FINE_TUNED
 from retrain.training.beyond import Beyond, beyond
 from retrain.training.head import Head
 from retrain.training.labelled import Labelled
@@ -37,7 +37,7 @@ class Judgement:
     """What is known of a trained model.
 
     evaluations: by what it was judged on: `cross_fitted` is the head's, on all pictures that it
-        learned from; `one_fold` the fine-tuned model's, on the fold that judged it;
+        learned from; `fine_tuned` is of fine-tuned models, on folds that they had not learned from;
         `validation` and `test` are sides. What has no pictures is not among them.
     leading: the name of the evaluation that speaks for the model.
     beyond: the stress test of the head; None where nothing can be held out.
@@ -82,7 +82,7 @@ def judge(task: Task, learned: Learned, report: Reporter) -> Judgement:
         evaluations[CROSS_FITTED] = _cross_fitted(head, task.categories)
     if learned.stage == "fine_tune" and len(learned.judged):
         own = task.parts["train"].some(learned.judged)
-        evaluations[ONE_FOLD] = _of_side(own, learned.answers, task.categories)
+        evaluations[FINE_TUNED] = _of_side(own, learned.answers, task.categories)
     for side, logits in learned.logits.items():
         if len(logits):
             scores = softmax(logits, learned.calibration.temperature)
@@ -93,7 +93,7 @@ def judge(task: Task, learned: Learned, report: Reporter) -> Judgement:
         advance(1)
         curve = learning_curve(head.examples, head.crossed) if stressed else None
         advance(1)
-    own_names = [CROSS_FITTED] if learned.stage == "head" else ["validation", ONE_FOLD]
+    own_names = [CROSS_FITTED] if learned.stage == "head" else ["validation", FINE_TUNED]
     leading = next((name for name in (*own_names, "test") if name in evaluations), None)
     if learned.stage == "fine_tune" and "test" in evaluations:
         leading = "test"  # nothing was chosen by it
@@ -177,9 +177,10 @@ def _sentences(judgement: Judgement, task: Task, learned: Learned) -> list[str]:
     if set(judgement.evaluations) == {CROSS_FITTED}:  # where others judge, too, these are shown
         heads = len(learned.head.crossed.heads)
         said.append(whose_numbers(heads, len(task.parts["train"].labels)))
-    if judgement.leading == ONE_FOLD:
+    if judgement.leading == FINE_TUNED:
         judged, every = len(learned.judged), len(task.parts["train"].labels)
-        said.append(whose_tuned_numbers(judged, every, learned.refitted))
+        folds = len(set(task.folds.of_picture[learned.judged].tolist()))
+        said.append(whose_tuned_numbers(folds, judged, every, learned.refitted))
     unjudged = not_judged([task.categories[i] for i in task.folds.unjudged])
     return [*said, *([unjudged] if unjudged else [])]
 

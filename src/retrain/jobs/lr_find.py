@@ -14,16 +14,18 @@ from retrain.training.head import fit_head
 from retrain.training.ladder import build, untimed_plan
 from retrain.training.lr_finder import Sweep
 from retrain.training.stages import sweep_cost
+from retrain.training.store import Stores
 from retrain.training.tuning import Tuning
 from retrain.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Found:
-    """A sweep and where its plot is."""
+    """A sweep, where its plot is, and the rates whose proportion it kept."""
 
     sweep: Sweep
     path: Path
+    rates: tuple[float, float]
 
 
 def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Reporter) -> Found:
@@ -47,11 +49,12 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
     train = task.parts["train"]
     weights = category_weights(train.labels, len(task.categories), config.balance)
     head = fit_head(train, task.folds, task.groups, config.head, weights, report)
-    tuning = Tuning.of(task, head, weights)
+    folds = task.juries()
+    tuning = Tuning.of(task, head, weights, folds[0] if folds else None)
     plan = untimed_plan(tuning)
     cost = sweep_cost(seconds_per_picture(extracted.forward, task.rules.size), plan.batch)
     report.say(f"Sweep: trying learning rates, about {duration(cost)}.")
-    found = tuning.sweep(build(tuning, plan, workspace.bottlenecks, report), report)
+    found = tuning.sweep(build(tuning, plan, Stores(workspace.bottlenecks, report.warn)), report)
     with machine_errors(path.parent), atomic_writer(path) as part:
         draw_sweep(found.rates, found.losses, found.suggestions(), part)
-    return Found(found, path)
+    return Found(found, path, plan.learning_rates)

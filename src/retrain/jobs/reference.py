@@ -23,7 +23,7 @@ BATCH = 16
 
 def expected_seconds(task: Task, seconds_per_picture: float) -> float:
     """Return about how long it takes with a fine-tuned model, which looks at the pictures again."""
-    jury = 2 * len(task.jury())
+    jury = 2 * len(_first_jury(task))
     kept = 2 * min(MOST, len(task.parts["train"].labels))
     held_back = sum(len(task.parts[side].labels) for side in HELD_OUT)
     return seconds_per_picture * (jury + kept + min(held_back, MOST_USUAL))
@@ -89,7 +89,7 @@ def _tuned(learned: Learned, task: Task, run: Run) -> tuple[Array, Array, str]:
         found = [litert.run(pixels).features for pixels in batches]
         return np.concatenate(found) if found else np.empty((0, 1), np.float32)
 
-    train, jury = task.parts["train"], task.jury()
+    train, jury = task.parts["train"], _first_jury(task)
     own = train if learned.refitted else _without(train, jury)
     rows = reference_rows(own.labels)
     kept = features([own.pictures[row] for row in rows])
@@ -100,6 +100,12 @@ def _tuned(learned: Learned, task: Task, run: Run) -> tuple[Array, Array, str]:
         return kept, distances(features([train.pictures[row] for row in jury]), kept), "one fold"
     found = features(evenly(unseen, MOST_USUAL))
     return kept, distances(found, kept), "pictures held back"
+
+
+def _first_jury(task: Task) -> NDArray[np.intp]:
+    """Return the rows of training pictures that the first cycle did not learn from."""
+    first = task.juries()[:1]
+    return np.flatnonzero(np.isin(task.folds.of_picture, first))
 
 
 def _without(train: Labelled, rows: NDArray[np.intp]) -> Labelled:

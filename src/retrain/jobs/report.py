@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -14,6 +14,8 @@ import numpy as np
 from retrain.data.images import BadPicture, PixelRules, Pixels, read_bytes, read_pixels
 from retrain.data.stream import batched
 from retrain.errors import BundleError
+from retrain.evaluate.doubtful import findings_of_verdicts
+from retrain.evaluate.findings import JSON, Finding, read_findings
 from retrain.evaluate.found_again import FoundAgain, find_again
 from retrain.evaluate.interpret import Interpreter
 from retrain.evaluate.related_pairs import located, related_pairs
@@ -120,10 +122,24 @@ def write_report(run: Run, classifier: Classifier | None, path: Path, report: Re
             command=manifest.command,
             history=history.read_text(encoding="utf-8") if history.is_file() else "",
             missing=missing,
+            findings=_findings(run, found),
         )
     )
     with machine_errors(path.parent):
         write_text(path, page)
+
+
+def _findings(run: Run, verdicts: Sequence[Verdict]) -> list[tuple[Finding, list[Path]]]:
+    """Return what a check found since the training; without one, which labels it doubts."""
+    if run.data is None:
+        return []
+    root = run.data.parent
+    checked = (root / JSON).exists() and (
+        (root / JSON).stat().st_mtime_ns >= run.manifest_file.stat().st_mtime_ns
+    )
+    findings = read_findings(root) if checked else findings_of_verdicts(verdicts)
+    places = {verdict.name: verdict.path for verdict in verdicts}
+    return [(one, [places.get(name, run.data / name) for name in one.pictures]) for one in findings]
 
 
 def _learning(run: Run) -> tuple[str, str]:

@@ -98,19 +98,23 @@ class Extracted:
         )
 
 
-def start(workspace: Workspace, config: TrainConfig, report: Reporter) -> Start:
+def start(
+    workspace: Workspace, config: TrainConfig, report: Reporter, reason: str | None = None
+) -> Start:
     """Choose the backbone, read the pictures, and find the weights.
 
     Args:
         workspace: locked by the caller.
         config: everything that can be chosen.
         report: hears what happens.
+        reason: why this backbone; None for what the choice itself says.
 
     Raises:
         DataError, WeightsError, MachineError, UsageError: see `errors.py`.
     """
     keras.utils.set_random_seed(config.seed)
-    backbone, reason = choose(config.backbone.name, config.backbone.weights, bool(gpus()))
+    backbone, found = choose(config.backbone.name, config.backbone.weights, bool(gpus()))
+    reason = reason or found
     rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
     report.say(f"Backbone: {backbone.name} at {rules.size} px ({reason}).")
     gathered = gather(workspace, rules, config, report)

@@ -22,7 +22,10 @@ from retrain.config import TrainConfig
 from retrain.data.records import Skipped
 from retrain.errors import ChecksFailed, MachineError, Terminated, first_line
 from retrain.evaluate.advice import advice
+from retrain.evaluate.findings import write_findings
 from retrain.features import seconds_per_picture
+from retrain.jobs.backbones import with_best_backbone
+from retrain.jobs.check import check_held
 from retrain.jobs.exports import Exports, expected_seconds, write_exports
 from retrain.jobs.judging import Judgement, judge
 from retrain.jobs.reference import write_reference
@@ -33,7 +36,7 @@ from retrain.jobs.skipped import NAMED
 from retrain.jobs.start import Start, start
 from retrain.model.classifier import Classifier
 from retrain.model.devices import dtype_policy_name, gpus, has_onednn
-from retrain.progress import Reporter
+from retrain.progress import BarsOnly, Reporter
 from retrain.run import Run
 from retrain.training.checkpoints import Checkpoints
 from retrain.training.logs import TensorBoard
@@ -43,6 +46,7 @@ from retrain.version import VERSION
 from retrain.workspace import Workspace
 
 REPORT_SECONDS = 10.0  # that stress test, learning curve and report take
+CHECK_SECONDS = 0.01  # a picture
 NEARLY_FULL = 1 << 20  # bytes left on a disk that counts as full
 
 
@@ -90,8 +94,9 @@ def train(
                 f"The file system of {workspace.root} has no links: "
                 f"{workspace.model.name} will be a file that holds the run's name."
             )
+        config, reason = with_best_backbone(workspace, config, report)
         # Pictures, backbone and weights; each picture goes through the backbone once.
-        extracted = start(workspace, config, report).extract(report)
+        extracted = start(workspace, config, report, reason).extract(report)
         opening, task = extracted.opening, extracted.task()
         # An interrupted training of the same goes on.
         run = begin(opening, Identity.of(opening, config, _machine(config)), fresh, report)
@@ -102,7 +107,8 @@ def train(
             # The head, then fine-tuning.
             seconds = seconds_per_picture(extracted.forward, opening.rules.size)
             log = TensorBoard(run.logs, task.categories)
-            after = REPORT_SECONDS + expected_seconds(task, seconds, config)
+            after = REPORT_SECONDS + CHECK_SECONDS * len(opening.data.pictures)
+            after += expected_seconds(task, seconds, config)
             budget = Budget(seconds, _deadline(begun, config, after), workspace.bottlenecks)
             learned = learn(task, budget, checkpoints, report, log=log)
             # What it is worth, on pictures that it had not learned from.
@@ -126,7 +132,7 @@ def train(
         _publish(workspace, run)
         for other in needless:
             shutil.rmtree(other.folder, ignore_errors=True)
-        interruption = _report(run, learned.classifier, report)
+        interruption = _report(workspace, run, learned.classifier, report)
     counts = Counter(p.category for p in opening.data.learned_from)
     return Trained(
         run=run,
@@ -191,6 +197,9 @@ def _plan(learned: Learned) -> dict[str, Any] | None:
         "visits": progress.step * plan.batch,
         "seconds_planned": plan.seconds,
         "seconds": progress.seconds,
+        "mirrored_views": learned.mirrored,
+        "tuned_share": learned.share,
+        "judging_folds": learned.judging_folds,
         "refitted": learned.refitted,
     }
 
@@ -239,9 +248,20 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _report(run: Run, classifier: Classifier, report: Reporter) -> BaseException | None:
+def _check(workspace: Workspace, report: Reporter) -> None:
+    """Look for what may be wrong with the pictures; without it a training is no less finished."""
+    try:
+        write_findings(workspace.root, check_held(workspace, BarsOnly(report)).findings)
+    except Exception as error:
+        report.warn(f"The pictures were not checked: {first_line(error)}.")
+
+
+def _report(
+    workspace: Workspace, run: Run, classifier: Classifier, report: Reporter
+) -> BaseException | None:
     """Write the report; without it a training is no less finished. Return an interruption."""
     try:
+        _check(workspace, report)
         write_report(run, classifier, run.report, report)
     except (KeyboardInterrupt, Terminated) as interruption:
         report.warn(f"The report was interrupted; `retrain report {run.folder}` writes it.")

@@ -54,9 +54,9 @@ class Checkpoints:
     def __init__(self, folder: Path, name: str = "state") -> None:
         self.state, self._folder = folder / f"{name}.npz", folder
 
-    def of_refit(self) -> "Checkpoints":
-        """Return those of the training on all pictures, which comes second."""
-        return Checkpoints(self._folder, "refit")
+    def of(self, name: str) -> "Checkpoints":
+        """Return those of another cycle of the same run."""
+        return Checkpoints(self._folder, name)
 
     def save(self, progress: Progress, learner: Learner) -> None:
         """Write the state after some steps."""

@@ -8,7 +8,7 @@ https://doi.org/10.1007/s10994-018-5714-4).
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 
@@ -180,6 +180,23 @@ def seconds_expected(examples: Examples, fits: int) -> float:
     return found - begin + fits * each / min(cores(), fits)
 
 
+def rough_heads(examples: Examples, fold: NDArray[np.integer], penalty: float) -> dict[int, Linear]:
+    """Return a rough head for each fold, which has not seen it; by fold.
+
+    Args:
+        examples: what is learned from.
+        fold: int [n]; every head learns from the pictures that are `UNJUDGED`.
+        penalty: of the heads.
+    """
+    numbers = [int(n) for n in np.unique(fold) if n != UNJUDGED]
+
+    def fit(number: int) -> Linear:
+        return examples.rough_head(np.flatnonzero(fold != number), penalty)
+
+    with threadpool_limits(limits=1, user_api="blas"):  # see docs/decisions.md
+        return dict(zip(numbers, side_by_side(fit, numbers), strict=True))
+
+
 def held_out_logits(examples: Examples, fold: NDArray[np.integer], penalty: float) -> Array:
     """Return float32 [n, k] of rough heads that had not seen the picture's fold.
 
@@ -189,15 +206,16 @@ def held_out_logits(examples: Examples, fold: NDArray[np.integer], penalty: floa
         penalty: of the head.
     """
     found = np.full((len(fold), examples.categories), np.nan, np.float32)
-
-    def speak(number: int) -> None:
-        own = fold == number
-        head = examples.rough_head(np.flatnonzero(~own), penalty)
-        found[own] = head.logits(examples.features[own])
-
-    with threadpool_limits(limits=1, user_api="blas"):  # see docs/decisions.md
-        side_by_side(speak, [int(n) for n in np.unique(fold) if n != UNJUDGED])
+    put_said(found, rough_heads(examples, fold, penalty), examples.features, fold)
     return found
+
+
+def put_said(
+    found: Array, heads: Mapping[int, Linear], features: Array, fold: NDArray[np.integer]
+) -> None:
+    """Write into each row of `found` [n, k] what the head of its fold says, where there is one."""
+    for number, head in heads.items():
+        found[fold == number] = head.logits(features[fold == number])
 
 
 def walk(grid: Sequence[float], loss_at: Callable[[float], float]) -> None:

@@ -24,7 +24,7 @@ class CutViews:
     visits: who is shown when.
     views: the number of different views of each picture; visits take them in turn.
     lower: the frozen layers, from uint8 [b, size, size, 3] to float [b, ...].
-    store: keeps activations for later visits.
+    store: keeps activations for later visits, by (content, number of the view).
     """
 
     visits: Visits
@@ -44,8 +44,8 @@ class CutViews:
             rows = []
             for view in shown:
                 if view in made:
-                    self.store.keep(view, made[view])
-                rows.append(made[view] if view in made else self.store.read(view))
+                    self.store.keep(self._key(view), made[view])
+                rows.append(made[view] if view in made else self.store.read(self._key(view)))
             # Rounded as they are kept, so that a view is the same whether kept or made again.
             inputs, targets = (
                 np.stack(rows).astype(np.float32),
@@ -54,6 +54,11 @@ class CutViews:
             if (rng := visits.blending(step)) is not None:
                 inputs, targets = blended(inputs, targets, rng)
             yield inputs, targets
+
+    def _key(self, view: tuple[int, int]) -> tuple[str, int]:
+        """Return what a view, of the picture of an index, is kept by."""
+        index, number = view
+        return self.visits.pictures[index].sha256, number
 
     def _batches_of_pixels(
         self, start: int
@@ -66,7 +71,7 @@ class CutViews:
             return index, number % self.views
 
         def look(view: tuple[int, int]) -> tuple[tuple[int, int], Pixels | None]:
-            return view, None if view in self.store else visits.view(*view)
+            return view, None if self._key(view) in self.store else visits.view(*view)
 
         those = map(view_of, itertools.count(start))
         looked = ordered(look, those, ahead=2 * size)

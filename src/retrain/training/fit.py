@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,8 +57,10 @@ class Course:
 class Log(Protocol):
     """Hears how a fit goes, for TensorBoard; `training/logs.py` has the real one."""
 
-    def batch(self, step: int, loss: float, learning_rate: float, inputs: NDArray[Any]) -> None:
-        """Hear of a training step."""
+    def batch(
+        self, stage: str, step: int, loss: float, learning_rate: float, inputs: NDArray[Any]
+    ) -> None:
+        """Hear of a training step of a stage."""
 
     def epoch(
         self,
@@ -108,8 +111,9 @@ def fit(
             begun, end = course.now(), _round_end(progress.step, progress.plan.steps)
             title = f"step {end} of {progress.plan.steps}"
             with report.bar(title, end - progress.step) as advance:
+                tell = partial(log.batch, course.stage)
                 progress, trained = _train_round(
-                    learner, batches, progress, clock, log=log, advance=advance
+                    learner, batches, progress, clock, tell=tell, advance=advance
                 )
             logits = validation.predict() if trained and validation else None
             # Only other pictures show whether the last step spoilt the model.
@@ -186,7 +190,7 @@ def _train_round(
     progress: Progress,
     clock: _Clock,
     *,
-    log: Log,
+    tell: Callable[[int, float, float, NDArray[Any]], None],
     advance: Advance,
 ) -> tuple[Progress, tuple[float, float] | None]:
     """Take the steps of a round.
@@ -206,7 +210,7 @@ def _train_round(
         step += 1
         if not math.isfinite(losses[-1]):
             return replace(progress, plan=plan, step=step), None
-        log.batch(step, losses[-1], rates[-1], inputs)
+        tell(step, losses[-1], rates[-1], inputs)
         advance(1)
         steps = clock.steps(step, plan)
         if steps < plan.steps:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class EpochRow:
     """One line of history.csv: a round of fine-tuning, or one penalty of the head.
 
-    stage: "head", "fine_tune", or "refit", which learns from all pictures, so that none is left to
-        judge it.
+    stage: "head"; "fine_tune"; "fold_1" and so on, in which further folds are kept out to judge; or
+        "refit", which learns from all pictures, so that none is left to judge it.
     epoch: the number of the round, or of the penalty, from 1.
     step: the number of steps that were taken by then; None for the head.
     penalty: the penalty of the head; None for fine-tuning.

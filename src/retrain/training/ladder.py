@@ -8,7 +8,6 @@ the measurements, docs/time.md the explanation.
 import math
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 from retrain.progress import Reporter, counted, duration
@@ -27,6 +26,7 @@ from retrain.training.plan import (
     wanted_steps,
 )
 from retrain.training.schedules import MOMENTA
+from retrain.training.store import Stores
 from retrain.training.task import Budget
 from retrain.training.tuning import SHOWN, Rig, Tuning
 
@@ -63,9 +63,9 @@ def rungs(tuning: Tuning) -> list[int]:
     return [count for count in RUNGS if count < every] or [every]
 
 
-def build(tuning: Tuning, plan: Plan, disk: Path, report: Reporter) -> Rig:
+def build(tuning: Tuning, plan: Plan, stores: Stores) -> Rig:
     """Return the rig of a plan."""
-    return tuning.rig(plan.groups, plan.views, plan.batch, plan.learning_rates, disk, report.warn)
+    return tuning.rig(plan.groups, plan.views, plan.batch, plan.learning_rates, stores)
 
 
 def untimed_plan(tuning: Tuning) -> Plan:
@@ -73,15 +73,16 @@ def untimed_plan(tuning: Tuning) -> Plan:
     return _wanted(tuning, tuning.recipe.groups or tuning.group_count())
 
 
-def timed_plan(tuning: Tuning, budget: Budget, report: Reporter) -> Chosen | None:
+def timed_plan(tuning: Tuning, budget: Budget, stores: Stores, report: Reporter) -> Chosen | None:
     """Choose a rung by timing real steps; None if there is no time for any.
 
     Args:
         tuning: what is to be trained.
         budget: the time there is.
+        stores: keep what is made once, of the chosen rung alone.
         report: hears what was chosen, why, and what more minutes would buy.
     """
-    begun, best = time.monotonic(), None
+    best = None
     ladder = rungs(tuning)
     for groups in ladder:
         plan = _wanted(tuning, groups)
@@ -93,7 +94,7 @@ def timed_plan(tuning: Tuning, budget: Budget, report: Reporter) -> Chosen | Non
         if left / rough < fewest:
             break
         with report.bar("timing steps", 1) as advance:
-            rig = build(tuning, plan, budget.disk, report)
+            rig = build(tuning, plan, stores)
             pace = _pace(tuning, rig, plan, budget)
             advance(1)
         steps = affordable_steps(pace, plan.steps, budget.deadline - time.monotonic())
@@ -106,7 +107,8 @@ def timed_plan(tuning: Tuning, budget: Budget, report: Reporter) -> Chosen | Non
             "allows more."
         )
         return None
-    _tell(tuning, best.plan, budget, time.monotonic() - begun, report)
+    stores.keep_only(best.plan.groups)
+    _tell(tuning, best.plan, budget, report)
     return best
 
 
@@ -159,7 +161,7 @@ def _seconds_a_step(learner: Learner, sampler: Sampler) -> float:
     return median(seconds[1:])
 
 
-def _tell(tuning: Tuning, plan: Plan, budget: Budget, spent: float, report: Reporter) -> None:
+def _tell(tuning: Tuning, plan: Plan, budget: Budget, report: Reporter) -> None:
     """Say what was chosen, why, and what more minutes would buy."""
     count, ladder = len(tuning.learned_from.labels), rungs(tuning)
     passes = plan.steps * plan.batch / count

@@ -37,12 +37,14 @@ class TensorBoard:
             self._writers[stage] = tf.summary.create_file_writer(str(self._folder / stage))
         return self._writers[stage]
 
-    def batch(self, step: int, loss: float, learning_rate: float, inputs: NDArray[Any]) -> None:
-        """Log a training step of fine-tuning (from 1), and the pictures of the first one.
+    def batch(
+        self, stage: str, step: int, loss: float, learning_rate: float, inputs: NDArray[Any]
+    ) -> None:
+        """Log a training step of a stage (from 1), and the pictures of the first one.
 
         Inputs that are no pixels, since they come from frozen layers, are not shown.
         """
-        with self._writer("fine_tune").as_default(step):
+        with self._writer(stage).as_default(step):
             tf.summary.scalar("batch/loss", loss)
             tf.summary.scalar("batch/learning_rate", learning_rate)
             if step == 1 and inputs.dtype == np.uint8:

@@ -80,13 +80,14 @@ class Visits:
 
     def _source(self, index: int) -> Image.Image:
         """Return what views of a picture are made of."""
-        if index in self.sources:
-            return Image.fromarray(self.sources.read(index))
-        path, size = self.pictures[index].path, self.rules.size
+        path, sha256 = self.pictures[index].path, self.pictures[index].sha256
+        if sha256 in self.sources:
+            return Image.fromarray(self.sources.read(sha256))
+        size = self.rules.size
         decoded = read_unchanged(path, lambda content: decode(content, 2 * size))
         source = source_of_views(decoded, self.rules, self.strength)
         if source is not decoded:  # which took its time
-            self.sources.keep(index, np.asarray(source))
+            self.sources.keep(sha256, np.asarray(source))
         return source
 
     def targets(self, indices: Sequence[int]) -> NDArray[np.float32]:

@@ -98,17 +98,20 @@ class Plan:
         return cls(**{**values, "learning_rates": (low, high), "totals": totals, "pace": pace})
 
 
-def for_all(plan: Plan, learned_from: int, pictures: int) -> Plan:
-    """Return the plan by which all pictures are learned as some of them were.
+def again(plan: Plan, learned_from: int, pictures: int, new: int) -> Plan:
+    """Return the plan by which other pictures are learned as some were.
 
     Args:
         plan: that was followed to its end.
         learned_from: how many pictures that was for.
-        pictures: how many there are.
+        pictures: how many are to be learned.
+        new: how many of these have no views that are kept.
     """
-    more = pictures / learned_from
-    steps = math.ceil(plan.steps * more)
-    pace = plan.pace and replace(plan.pace, fresh_steps=plan.pace.fresh_steps * more, round=0.0)
+    steps = math.ceil(plan.steps * pictures / learned_from)
+    pace = plan.pace
+    if pace:
+        fresh = math.ceil(plan.views * new / plan.batch) if plan.views else math.inf
+        pace = replace(pace, fresh_steps=fresh, round=0.0)
     seconds = pace.seconds(0, steps) if pace else None
     return replace(plan, totals=((0, steps),), pace=pace, seconds=seconds)
 

@@ -1,35 +1,25 @@
 """The whole recipe: the head, then fine-tuning from it; the better one is kept and calibrated."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from retrain.data.records import HELD_OUT, Side
-from retrain.metrics import softmax
-from retrain.model.build import add_head, copy_under, shift_bias
+from retrain.model.build import add_head
 from retrain.model.classifier import Classifier
 from retrain.model.predict import predict_logits
 from retrain.progress import Reporter, counted
-from retrain.training.balance import category_weights, prior_shift
-from retrain.training.calibration import (
-    Calibration,
-    fit_temperature,
-    losses,
-    probability_losses,
-)
+from retrain.training.answers import Answers, is_better
+from retrain.training.balance import category_weights
+from retrain.training.calibration import Calibration, probability_losses
 from retrain.training.checkpoints import Checkpoints, Progress
+from retrain.training.contest import Contest, Judged
 from retrain.training.fit import Log
 from retrain.training.head import Head, fit_head
 from retrain.training.history import EpochRow
-from retrain.training.labelled import Labelled
-from retrain.training.stages import fine_tune, refit
-from retrain.training.strangeness import distances_of_judges
 from retrain.training.task import Budget, Task
-from retrain.training.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -46,10 +36,13 @@ class Learned:
     calibration: how the temperature was found.
     history: one row for each penalty of the head and for each round of fine-tuning.
     progress: how far fine-tuning came by which plan; None if there was none.
+    mirrored: whether fine-tuning was shown mirrored views.
+    judging_folds: how many folds judged fine-tuning; 0 if none did, or not to the end.
+    share: of the way from the head's weights to the tuned ones that the model is at, 0..1.
     refitted: whether the fine-tuned model was trained once more, on all pictures, after the one
         that was judged; its figures are those of the judged one, but for the test's.
-    strangeness: distances of the pictures that judged from what the judged model had learned from,
-        float32 [n]; None unless another model was trained after it.
+    strangeness: distances of the pictures that judged the first cycle from what it had learned
+        from, float32 [n]; None unless another model was trained after it.
     """
 
     classifier: Classifier
@@ -64,6 +57,9 @@ class Learned:
     progress: Progress | None
     refitted: bool = False
     strangeness: NDArray[np.float32] | None = None
+    mirrored: bool = True
+    judging_folds: int = 0
+    share: float = 1.0
 
 
 def learn(
@@ -87,130 +83,78 @@ def learn(
     for row in head.rows():
         log.epoch(row)
     # Fine-tuning from there, if there is anything to gain and time for it.
-    tuning = Tuning.of(task, head, weights)
-    second = len(task.jury()) > 0  # what judges is learned from in the end
-    share = budget.half() if second else budget
-    tuned = fine_tune(tuning, head, share, checkpoints, report, log=log)
-    if tuned is None:
-        return _kept_head(tuning, head)
-    model, progress = tuned
-    if not progress.finished:
-        report.say("The head alone is kept: fine-tuning did not come to its end.")
-        return _kept_head(tuning, head, progress)
-    # The contest: both as they would be published.
-    contestant = _calibrated(_exportable(model, tuning), tuning, head, progress)
-    if not _wins(contestant, head, tuning, report):
-        return _kept_head(tuning, head, progress)
-    contestant = replace(contestant, policy=model.dtype_policy.name)
-    if not second:
-        return contestant
-    # What won learns from all pictures, by the same plan.
-    last = refit(tuning, head, progress.plan, budget, checkpoints.of_refit(), report, log=log)
-    if last is None:
-        return contestant
-    if task.config.reference:
-        far = distances_of_judges(contestant.classifier, tuning.learned_from, tuning.judged_by)
-        contestant = replace(contestant, strangeness=far)
-    model, again = last
-    return _refitted(contestant, _exportable(model, tuning), again, task)
+    contest = Contest(task, head, weights, budget, checkpoints, report, log)
+    if not contest.is_worth_trying():
+        return _kept_head(task, head)
+    contest = contest.with_fitting_views()
+    judged = contest.judged()
+    if judged is None:
+        return _kept_head(task, head)
+    answers = contest.best(judged)
+    if answers is None or not _wins(answers, contest, report):
+        return _kept_head(contest.task, head, judged)
+    return _kept_tuned(judged, answers, contest)
 
 
-def _exportable(model: keras.Model, tuning: Tuning) -> keras.Model:
-    """Return a fine-tuned model in float32, without the shift of weighted categories."""
-    task = tuning.task
-    if model.dtype_policy.name != "float32":
-        model = copy_under("float32", model, task.backbone, task.rules.size)
-    shift_bias(model, -prior_shift(tuning.weights))
-    return model
-
-
-def _calibrated(model: keras.Model, tuning: Tuning, head: Head, progress: Progress) -> Learned:
-    """Let a fine-tuned model judge the pictures held back, and fit its temperature to them."""
-    task, jury = tuning.task, tuning.task.jury()
-    raw = Classifier(model, task.rules, task.categories)
-
-    def logits(of: Labelled) -> NDArray[np.float32]:
-        return predict_logits(raw.forward, [p.path for p in of.pictures], task.rules)
-
-    judged = logits(tuning.judged_by)
-    temperature = fit_temperature(judged, tuning.judged_by.labels)
-    by_user = len(jury) == 0
-    return Learned(
-        classifier=raw.at_temperature(temperature),
-        head=head,
-        stage="fine_tune",
-        policy="float32",
-        logits={
-            "validation": judged if by_user else judged[:0],
-            "test": logits(task.parts["test"]),
-        },
-        judged=jury,
-        answers=softmax(judged[:0] if by_user else judged, temperature),
-        calibration=Calibration(
-            temperature, "validation" if by_user else "one fold", len(tuning.judged_by.labels)
-        ),
-        history=(*head.rows(), *progress.history),
-        progress=progress,
-    )
-
-
-def _refitted(judged: Learned, model: keras.Model, progress: Progress, task: Task) -> Learned:
-    """Return what was judged with the model that has learned from all pictures.
-
-    Its answers on pictures for the test are its own; the temperature is that of the judged one,
-    since no picture is left to fit another.
-    """
-    temperature = judged.calibration.temperature
+def _kept_tuned(judged: Judged, answers: Answers, contest: Contest) -> Learned:
+    """Return the fine-tuned model, trained once more on all pictures where that can be."""
+    task, head, by_user = contest.task, contest.head, len(answers.rows) == 0
+    last = None if by_user else contest.on_all(judged, answers.share)
+    model = contest.published(judged, answers.share) if last is None else last[0]
+    temperature = answers.temperature()
     classifier = Classifier(model, task.rules, task.categories, temperature)
     test = [picture.path for picture in task.parts["test"].pictures]
-    return replace(
-        judged,
+    return Learned(
         classifier=classifier,
-        logits={**judged.logits, "test": predict_logits(classifier.forward, test, task.rules)},
-        history=(*judged.history, *progress.history),
-        refitted=True,
+        head=head,
+        stage="fine_tune",
+        policy=judged.policy,
+        logits={
+            "validation": answers.logits if by_user else answers.logits[:0],
+            "test": predict_logits(classifier.forward, test, task.rules),
+        },
+        judged=answers.rows,
+        answers=answers.probabilities()[:0] if by_user else answers.probabilities(),
+        calibration=Calibration(temperature, _source(answers), len(answers.labels)),
+        history=(*head.rows(), *judged.history, *(last[1].history if last else ())),
+        progress=judged.progress,
+        refitted=last is not None,
+        strangeness=(
+            contest.strangeness(judged, answers.share) if last and task.config.reference else None
+        ),
+        share=answers.share,
+        mirrored=contest.task.config.augment.flip,
+        judging_folds=len(answers.folds) if len(answers.rows) else 0,
     )
 
 
-def _wins(tuned: Learned, head: Head, tuning: Tuning, report: Reporter) -> bool:
-    """Tell whether a fine-tuned model beats the head on the same pictures, and say so."""
-    labels = tuning.judged_by.labels
-    if len(tuned.judged):
-        new = probability_losses(tuned.answers, labels)
-        old = probability_losses(head.crossed.probabilities()[tuned.judged], labels)
-    else:
-        new = losses(tuned.logits["validation"], labels, tuned.calibration.temperature)
-        old_logits = head.logits(tuning.judged_by.features)
-        old = losses(old_logits, labels, head.calibration.temperature)
-    both = f"its loss is {new.mean():.4f}, the head's {old.mean():.4f}"
+def _source(answers: Answers) -> str:
+    """Say which pictures the temperature was fitted on."""
+    if len(answers.rows) == 0:
+        return "validation"
+    return "one fold" if len(answers.folds) == 1 else "cross-fitted"
+
+
+def _wins(answers: Answers, contest: Contest, report: Reporter) -> bool:
+    """Tell whether fine-tuning beats the head on the same pictures, and say so."""
+    labels, gains = answers.labels, contest.gains(answers)
+    better = is_better(gains)
+    new = float(probability_losses(answers.probabilities(), labels).mean())
+    both = f"its loss is {new:.4f}, the head's {new + gains.mean():.4f}"
     on = f"on {counted(len(labels), 'picture')} that neither had seen"
-    better = is_better(new, old)
     if better:
-        report.say(f"The fine-tuned model is kept: {on}, {both}.")
-    else:
-        report.say(
-            f"The head alone is kept: {on}, fine-tuning shows no gain beyond chance ({both})."
+        back = (
+            "" if answers.share == 1 else f", {1 - answers.share:.0%} of the way back to the head"
         )
+        report.say(f"The fine-tuned model is kept{back}: {on}, {both}.")
+    else:
+        report.say(f"The head alone is kept: {on}, fine-tuning shows no gain ({both}).")
     return better
 
 
-def is_better(new: NDArray[np.floating], old: NDArray[np.floating]) -> bool:
-    """Tell whether losses [n] are lower than others of the same pictures, beyond chance.
-
-    The mean gain must exceed its standard error: the simpler model stays unless there is a reason
-    (the one-standard-error rule, Breiman et al. 1984). Both models are calibrated as they would be
-    published. A few validation pictures calibrate a fine-tuned model less well than
-    cross-validation on all training pictures calibrates the head, and that counts.
-    """
-    gains = old - new
-    error = gains.std(ddof=1) / math.sqrt(len(gains)) if len(gains) > 1 else math.inf
-    return bool(gains.mean() > error)
-
-
-def _kept_head(tuning: Tuning, head: Head, progress: Progress | None = None) -> Learned:
-    task, judged = tuning.task, np.flatnonzero(head.crossed.judged)
-    temperature = head.calibration.temperature
-    network = add_head(task.network, head.kernel, head.bias)  # `tuning.start` saw no jury
+def _kept_head(task: Task, head: Head, tried: Judged | None = None) -> Learned:
+    judged, temperature = np.flatnonzero(head.crossed.judged), head.calibration.temperature
+    network = add_head(task.network, head.kernel, head.bias)
     return Learned(
         classifier=Classifier(network, task.rules, task.categories, temperature),
         head=head,
@@ -220,8 +164,10 @@ def _kept_head(tuning: Tuning, head: Head, progress: Progress | None = None) -> 
         judged=judged,
         answers=head.crossed.probabilities()[judged],
         calibration=head.calibration,
-        history=(*head.rows(), *(progress.history if progress else ())),
-        progress=progress,
+        history=(*head.rows(), *(tried.history if tried else ())),
+        progress=tried.progress if tried else None,
+        mirrored=task.config.augment.flip,
+        judging_folds=len(tried.answers[0].folds) if tried and tried.answers else 0,
     )
 
 

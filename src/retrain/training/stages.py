@@ -17,17 +17,17 @@ from retrain.training.fit import Course, Log, fit
 from retrain.training.head import Head
 from retrain.training.ladder import TRAINING_COST, Chosen, build, timed_plan, untimed_plan
 from retrain.training.lr_finder import STEPS as SWEEP_STEPS
-from retrain.training.plan import Plan, for_all
+from retrain.training.store import Stores
 from retrain.training.task import Budget
-from retrain.training.tuning import Rig, Tuning
+from retrain.training.tuning import Tuning
 
 SWEEP_SHARE = 0.1  # of the time left that a sweep for the learning rate may cost
 
 
 def fine_tune(
     tuning: Tuning,
-    head: Head,
     budget: Budget,
+    stores: Stores,
     checkpoints: Checkpoints,
     report: Reporter,
     *,
@@ -37,20 +37,18 @@ def fine_tune(
 
     Args:
         tuning: the model, the pictures and the recipe.
-        head: the head of that model, which tells whether there is anything to gain.
         budget: the time that decides how much is trained, and for how long.
+        stores: keep what is made once.
         checkpoints: the state of an interrupted training, and where the state is kept.
         report: hears the plan, and shows bars and rows.
         log: hears of each step and round.
 
     Returns:
-        The tuned model and how far it came; None if it was not worth starting, for a reason that
-        `report` was told. The model is under the configured precision and has the weights of its
+        The tuned model and how far it came; None if there is no time for it, which `report` was
+        told. The model is under the configured precision and has the weights of its
         last step; its logits are still shifted by the weights of categories.
     """
-    if not _is_worth_trying(head, len(tuning.judged_by.labels), tuning.recipe, report):
-        return None
-    chosen = _chosen(tuning, budget, checkpoints, report)
+    chosen = _chosen(tuning, budget, stores, checkpoints, report)
     if chosen is None:
         return None
     rig = chosen.rig
@@ -63,76 +61,56 @@ def fine_tune(
         report,
         log=log,
     )
-    if progress.stopped:
-        report.say(f"Fine-tuning stopped: {progress.stopped}.")
     return rig.trained(), progress
 
 
-def refit(
+def follow(
     tuning: Tuning,
-    head: Head,
-    plan: Plan,
-    budget: Budget,
+    course: Course,
+    stores: Stores,
     checkpoints: Checkpoints,
     report: Reporter,
     *,
     log: Log,
-) -> tuple[keras.Model, Progress] | None:
-    """Train once more by a plan that has proved good, on all pictures; None if it cannot be.
+) -> tuple[keras.Model, Progress]:
+    """Train by a plan that was settled for other pictures; return the model and how far it came.
 
     Args:
-        tuning: what the plan was tried on.
-        head: of all pictures.
-        plan: as it was followed.
-        budget: the time there is.
-        checkpoints: of this training, not of the one before.
-        report: hears why it is not done, and shows bars and rows.
+        tuning: the model, the pictures and the recipe.
+        course: the plan, and when the cycle must end.
+        stores: of the training for which the plan was settled.
+        checkpoints: of this cycle; an interrupted one keeps to its own plan.
+        report: shows bars and rows.
         log: hears of each step and round.
     """
-    everything = tuning.of_all(head)
-    some, every = (len(those.learned_from.labels) for those in (tuning, everything))
     before = checkpoints.progress()
-    wanted = before.plan if before else for_all(plan, some, every)
-    left = budget.deadline - time.monotonic()
-    if not before and wanted.seconds is not None and wanted.seconds > left:
-        report.say(
-            f"The model is not trained once more on all {counted(every, 'picture')}: that would "
-            f"take about {duration(wanted.seconds)}, and the time budget has less than that left."
-        )
-        return None
-    report.say(
-        f"Training once more on all {counted(every, 'picture')}, also those that judged: "
-        f"{counted(wanted.steps, 'step')}."
-    )
-    rig = build(everything, wanted, budget.disk, report)
-    course = Course(wanted, budget.deadline, "refit")
+    if before:
+        course = replace(course, plan=before.plan)
+    rig = build(tuning, course.plan, stores)
     progress = fit(rig.learner, rig.sampler, None, course, checkpoints, report, log=log)
-    if not progress.finished:
-        report.say(f"The model that was judged is kept: {progress.stopped}.")
-        return None
     return rig.trained(), progress
 
 
 def _chosen(
-    tuning: Tuning, budget: Budget, checkpoints: Checkpoints, report: Reporter
+    tuning: Tuning, budget: Budget, stores: Stores, checkpoints: Checkpoints, report: Reporter
 ) -> Chosen | None:
     """Return the plan to follow and its rig: an interrupted training's, or a new one."""
     before = checkpoints.progress()
     if before:
         report.say(f"Fine-tuning: going on after step {before.step} of {before.plan.steps}.")
-        return Chosen(before.plan, build(tuning, before.plan, budget.disk, report))
+        return Chosen(before.plan, build(tuning, before.plan, stores))
     if math.isinf(budget.deadline):
         plan = untimed_plan(tuning)
         report.say(
             f"Fine-tuning: {counted(plan.steps, 'step')} of {counted(plan.batch, 'picture')}."
         )
-        chosen: Chosen | None = Chosen(plan, build(tuning, plan, budget.disk, report))
+        chosen: Chosen | None = Chosen(plan, build(tuning, plan, stores))
     else:
-        chosen = timed_plan(tuning, budget, report)
+        chosen = timed_plan(tuning, budget, stores, report)
     if chosen and tuning.recipe.find_rate:
-        rates = _found_rates(tuning, chosen.rig, chosen.plan.batch, budget, report)
+        rates = _found_rates(tuning, chosen, budget, report)
         plan = replace(chosen.plan, learning_rates=rates)
-        return Chosen(plan, build(tuning, plan, budget.disk, report))
+        return Chosen(plan, build(tuning, plan, stores))
     return chosen
 
 
@@ -142,11 +120,11 @@ def sweep_cost(seconds_per_picture: float, batch: int) -> float:
 
 
 def _found_rates(
-    tuning: Tuning, rig: Rig, batch: int, budget: Budget, report: Reporter
+    tuning: Tuning, chosen: Chosen, budget: Budget, report: Reporter
 ) -> tuple[float, float]:
     """Return the learning rates that a sweep suggests, or the configured ones; say why."""
-    low, high = tuning.recipe.learning_rates
-    cost = sweep_cost(budget.seconds_per_picture, batch)
+    low, high = chosen.plan.learning_rates
+    cost = sweep_cost(budget.seconds_per_picture, chosen.plan.batch)
     if cost > SWEEP_SHARE * (budget.deadline - time.monotonic()):
         report.say(
             f"Learning rate: {high:g}, as configured. A sweep would take about {duration(cost)}, "
@@ -154,7 +132,7 @@ def _found_rates(
         )
         return low, high
     report.say(f"Learning rate: a sweep chooses it and takes about {duration(cost)}.")
-    suggestions = tuning.sweep(rig, report).suggestions()
+    suggestions = tuning.sweep(chosen.rig, report).suggestions()
     if not suggestions:
         report.say(f"Learning rate: {high:g}, as configured. The loss did not fall in the sweep.")
         return low, high
@@ -163,11 +141,18 @@ def _found_rates(
     return rate * low / high, rate
 
 
-def _is_worth_trying(head: Head, valid: int, config: FineTuneConfig, report: Reporter) -> bool:
-    """Tell whether fine-tuning is wanted and pictures could show that it helps."""
+def is_worth_trying(head: Head, judges: int, config: FineTuneConfig, report: Reporter) -> bool:
+    """Tell whether fine-tuning is wanted and pictures could show that it helps.
+
+    Args:
+        head: that it would have to beat.
+        judges: how many pictures would tell.
+        config: the recipe.
+        report: hears why not.
+    """
     if config.when == "never":
         return False
-    if valid == 0:
+    if judges == 0:
         report.say("Fine-tuning is left out: no picture could tell whether it helps.")
         return False
     chosen, pictures = head.chosen, head.calibration.pictures

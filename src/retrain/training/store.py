@@ -65,3 +65,33 @@ class Store:
         begin, shape, kind = self._kept[key]
         size = int(np.prod(shape)) * kind.itemsize
         return np.frombuffer(os.pread(self._file.fileno(), size, begin), kind).reshape(shape)
+
+
+class Stores:
+    """What all cycles of a training share, so that each view of a picture is made once.
+
+    sources: pictures as views are made of them.
+    """
+
+    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        """Open an empty one.
+
+        Args:
+            folder: on whose disk it lies.
+            warn: hears that there is no more room.
+        """
+        self._folder, self._warn = folder, warn
+        self._activations: dict[int, Store] = {}
+        self.sources = Store(folder, "decoded pictures", warn)
+
+    def activations(self, groups: int) -> Store:
+        """Return what keeps the views below so many layer groups, counted from the end."""
+        if groups not in self._activations:
+            self._activations[groups] = Store(self._folder, "activations", self._warn)
+        return self._activations[groups]
+
+    def keep_only(self, groups: int) -> None:
+        """Forget what was kept below other layer groups, which were tried and not chosen."""
+        self._activations = {
+            own: store for own, store in self._activations.items() if own == groups
+        }

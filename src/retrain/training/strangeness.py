@@ -1,29 +1,29 @@
 """How far pictures lie from those that a fine-tuned model has learned from, in its own features."""
 
-import numpy as np
+import keras
 
+from retrain.data.images import PixelRules
 from retrain.infer.familiar import Array, distances, reference_rows
 from retrain.model.build import feature_model
-from retrain.model.classifier import Classifier
 from retrain.model.predict import Forward, predict_logits
 from retrain.training.labelled import Labelled
 
 
-def distances_of_judges(classifier: Classifier, learned: Labelled, judges: Labelled) -> Array:
+def distances_of_judges(
+    model: keras.Model, rules: PixelRules, learned: Labelled, judges: Labelled
+) -> Array:
     """Return the distances of pictures that a model has not learned from, float32 [n].
 
-    They are kept for a model that learns once more, from all pictures: nothing is left then that it
-    has not seen, and distances of what a network has learned from are shorter than those of news.
-
     Args:
-        classifier: the model that was judged.
+        model: a float32 classifier, from uint8 pixels to logits.
+        rules: how pictures become its pixels.
         learned: what it learned from.
         judges: what it did not.
     """
-    forward = Forward(feature_model(classifier.network), constant=True)
+    forward = Forward(feature_model(model), constant=True)
     some = learned.some(reference_rows(learned.labels))
     known, found = (
-        predict_logits(forward, [picture.path for picture in part.pictures], classifier.rules)
+        predict_logits(forward, [picture.path for picture in part.pictures], rules)
         for part in (some, judges)
     )
-    return distances(np.asarray(found), known)
+    return distances(found, known)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from retrain.config import TrainConfig
 from retrain.data.images import PixelRules
@@ -15,6 +14,8 @@ from retrain.data.records import Side
 from retrain.model.backbones import Backbone
 from retrain.training.folds import Folds
 from retrain.training.labelled import Labelled
+
+JUDGES = 500  # groups of pictures that tell a gain from chance
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,24 @@ class Task:
     categories: tuple[str, ...]
     config: TrainConfig
 
-    def jury(self) -> NDArray[np.intp]:
-        """Return the rows of training pictures that judge fine-tuning: those of one fold.
+    def juries(self) -> list[int]:
+        """Return the folds that judge fine-tuning, in turn, if there is time for so many trainings.
 
-        None do where the user has made a validation side, which judges instead.
+        They are as many as make `JUDGES` groups of pictures, or as the user wants. There are none
+        where the user has made a validation side, which judges instead.
         """
-        numbers = self.folds.numbers()
-        if len(self.parts["validation"].labels) or not numbers:
-            return np.zeros(0, np.intp)
-        return np.flatnonzero(self.folds.of_picture == numbers[0])
+        if len(self.parts["validation"].labels):
+            return []
+        numbers, most = self.folds.numbers(), self.config.fine_tune.folds
+        if most is not None:
+            return numbers[:most]
+        judges: set[str] = set()
+        for count, number in enumerate(numbers, start=1):
+            own = np.flatnonzero(self.folds.of_picture == number)
+            judges.update(self.groups[i] for i in own.tolist())
+            if len(judges) >= JUDGES:
+                return numbers[:count]
+        return numbers
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,16 @@ class Budget:
     disk: Path
     cycles: int = 1
 
-    def half(self) -> "Budget":
-        """Return the first half of the time that is left; the second is for another cycle."""
-        now = time.monotonic()
-        return replace(self, deadline=now + (self.deadline - now) / 2, cycles=2)
+    def left(self) -> float:
+        """Return how many seconds are left."""
+        return self.deadline - time.monotonic()
+
+    def part(self, own: float, after: float) -> "Budget":
+        """Return what a cycle may take that is expected to need so much of the time left.
+
+        Args:
+            own: seconds, or anything in proportion, that the cycle is expected to take.
+            after: the same of what comes after it.
+        """
+        share = own / (own + after) if own + after > 0 else 0.5
+        return replace(self, deadline=time.monotonic() + share * self.left(), cycles=2)

@@ -1,8 +1,7 @@
 """What fine-tuning works on, and the rig that trains it: a model, its steps, its pictures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -26,7 +25,7 @@ from retrain.training.learner import Learner
 from retrain.training.lr_finder import Sweep, sweep
 from retrain.training.optim import make_optimizer, make_step
 from retrain.training.pipeline import RandomViews, Sampler, Visits
-from retrain.training.store import Store
+from retrain.training.store import Store, Stores
 from retrain.training.task import Task
 
 SHOWN = 512  # pictures at most by which a round is shown; nothing is chosen by them
@@ -71,22 +70,27 @@ class Tuning:
     judged_by: Labelled
 
     @classmethod
-    def of(cls, task: Task, head: Head, weights: NDArray[np.float64] | None) -> "Tuning":
-        """Put together what fine-tunes from a head: one fold judges, unless the user chose who."""
-        train, jury = task.parts["train"], task.jury()
-        if len(jury) == 0:
+    def of(
+        cls, task: Task, head: Head, weights: NDArray[np.float64] | None, fold: int | None
+    ) -> "Tuning":
+        """Put together what fine-tunes from a head.
+
+        Args:
+            task: what is to be learned.
+            head: of all pictures, with those of the folds.
+            weights: as above.
+            fold: that judges and is not learned from; None for all pictures to be learned from,
+                and judged by the validation side that the user made, if there is one.
+        """
+        train = task.parts["train"]
+        if fold is None:
             start = add_head(task.network, head.kernel, head.bias)
             return cls(task, start, weights, train, task.parts["validation"])
-        fair = head.crossed.heads[int(task.folds.of_picture[jury[0]])]
+        fair = head.crossed.heads[fold]
         start = add_head(task.network, fair.kernel, fair.bias)
-        others = np.setdiff1d(np.arange(len(train.labels)), jury)
-        return cls(task, start, weights, train.some(others), train.some(jury))
-
-    def of_all(self, head: Head) -> "Tuning":
-        """Return what fine-tunes from the head of all pictures, which nothing is left to judge."""
-        task, train = self.task, self.task.parts["train"]
-        start = add_head(task.network, head.kernel, head.bias)
-        return Tuning(task, start, self.weights, train, train.some(np.zeros(0, np.intp)))
+        jury = task.folds.of_picture == fold
+        others, own = np.flatnonzero(~jury), np.flatnonzero(jury)
+        return cls(task, start, weights, train.some(others), train.some(own))
 
     @property
     def recipe(self) -> FineTuneConfig:
@@ -117,8 +121,7 @@ class Tuning:
         views: int,
         batch: int,
         rates: tuple[float, float],
-        disk: Path,
-        warn: Callable[[str], None],
+        stores: Stores,
     ) -> Rig:
         """Build what trains a copy of the model under the configured precision, and under weights.
 
@@ -128,20 +131,19 @@ class Tuning:
                 visit a view of its own, and to run all layers.
             batch: the number of pictures in a step.
             rates: peak learning rates of the first layer group and of the head.
-            disk: the folder that may hold the activations.
-            warn: hears that the disk is full.
+            stores: keep what is made once.
         """
         task = self.task
         whole = self._copy(groups)
         model, cut = fold_batch_norm(whole), cut_layer(whole, task.backbone, groups)
-        visits = self.visits(batch, Store(disk, "decoded pictures", warn))
+        visits = self.visits(batch, stores.sources)
         some = evenly(range(len(self.judged_by.labels)), SHOWN)
         paths = [self.judged_by.pictures[i].path for i in some]
         sampler: Sampler
         if views and cut:
             lower, model = split_at(model, cut)
             below = Forward(lower, constant=True)
-            sampler = CutViews(visits, views, below, Store(disk, "activations", warn))
+            sampler = CutViews(visits, views, below, stores.activations(groups))
         else:
             below, sampler = None, RandomViews(visits)
         optimizer = make_optimizer(self.recipe, rates, whole, task.backbone, groups)

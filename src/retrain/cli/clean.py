@@ -1,0 +1,108 @@
+"""`retrain clean`: a page in the browser on which pictures are looked through and corrected."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from retrain.cli import train as train_command
+from retrain.cli.command import Command
+from retrain.cli.options import WORKSPACE
+from retrain.errors import BundleError
+from retrain.workspace import Workspace, open_run
+
+PORT = 8765
+
+
+@click.command("clean", cls=Command, network=True, listens=True)
+@click.argument("tf_files", type=WORKSPACE)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen at; any other than this one can be reached from other machines.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help=f"Port to listen at; {PORT} if not given, or any free one where that is taken.",
+)
+@click.option("--browser/--no-browser", default=True, help="Open the page in a browser.")
+def command(tf_files: Path, host: str, port: int | None, browser: bool) -> None:
+    """Show what may be wrong with the pictures, and put it right, on a page in the browser.
+
+    Choices go to TF_FILES/corrections.csv at once, which every training reads; no picture is moved
+    or deleted. Ctrl-C ends the page, and the next time it goes on where you were.
+
+    Example: retrain clean tf_files
+    """
+    from retrain.clean.server import Listening, serve_page
+    from retrain.clean.training import Training
+    from retrain.cli.console import Terminal
+    from retrain.jobs.check import check
+    from retrain.web import server as web
+
+    workspace = Workspace(tf_files.absolute())
+    arguments = training_arguments(workspace, tf_files)
+    training = Training(
+        workspace,
+        [sys.executable, "-m", "retrain", *arguments],
+        shlex.join(["retrain", *arguments]),
+    )
+
+    def ready(address: str) -> None:
+        click.echo(f"Your pictures: {address}")
+        click.echo("Ctrl-C ends the page; all choices are kept.", err=True)
+        if browser:
+            web.open_browser(address)
+
+    listening = Listening(host, free_port(host, port))
+    terminal = Terminal()
+    serve_page(
+        workspace, lambda: check(tf_files, terminal).findings, training, listening, terminal, ready
+    )
+
+
+def free_port(host: str, port: int | None) -> int:
+    """Return the port that was asked for, the usual one, or 0 where that is taken."""
+    from retrain.errors import MachineError
+    from retrain.web import server as web
+
+    if port is not None:
+        return port
+    try:
+        web.listening(host, PORT).close()
+    except MachineError:
+        return 0
+    return PORT
+
+
+def training_arguments(workspace: Workspace, tf_files: Path) -> list[str]:
+    """Return the arguments of a training like the one that made the published model."""
+    try:
+        words = shlex.split(open_run(workspace.root).manifest.command)
+    except (BundleError, ValueError):
+        words = []
+    options = _options(words[2:]) if words[:2] == ["retrain", "train"] else []
+    return ["train", str(tf_files), *options]
+
+
+def _options(words: Sequence[str]) -> list[str]:
+    """Return the options of a training's command line, without its workspace.
+
+    A line that this version does not understand has none.
+    """
+    parser = train_command.command.make_parser(
+        click.Context(train_command.command, resilient_parsing=True)
+    )
+    for place in range(len(words)):
+        others = [*words[:place], *words[place + 1 :]]
+        try:
+            _, arguments, _ = parser.parse_args(list(others))
+        except click.UsageError:
+            continue
+        if not arguments:
+            return [word for word in others if word not in ("--json", "--fresh", "--")]
+    return []
