@@ -3,9 +3,10 @@
     python bench/serve.py TF_FILES [--seconds 10] [--requests 20000]
 
 All on the loopback of this machine, clients included, which take their share of its cores:
-requests a second and waiting times with 1, 16 and 200 clients that send one JPEG of 275 x 183;
-memory before and after many requests; the plain loop `guess_all` on the same pictures; the start
-from nothing; new models published under load; and a restart after SIGKILL.
+requests a second, waiting times and the server's CPU time for each answer, with 1, 16 and 200
+clients that send one JPEG of 275 x 183; memory before and after many requests; the plain loop
+`guess_all` on the same pictures; the start from nothing; new models published under load; and a
+restart after SIGKILL. On a busy machine the CPU time counts.
 """
 
 import argparse
@@ -58,17 +59,23 @@ from pathlib import Path
 from retrain import load
 model, content, count = load(sys.argv[1]), Path(sys.argv[2]).read_bytes(), int(sys.argv[3])
 list(model.guess_all([content] * 50))
-begun = time.perf_counter()
+begun, computed = time.perf_counter(), time.process_time()
 assert sum(1 for _ in model.guess_all([content] * count)) == count
-print(count / (time.perf_counter() - begun))
+seconds, computed = time.perf_counter() - begun, time.process_time() - computed
+print(f"{count / seconds:12.1f}{'':20}{1000 * computed / count:10.2f}")
 """
 
 
 @dataclass
 class Load:
-    """What some clients saw. waits: seconds of each answer. failures: other answers than 200."""
+    """What some clients saw.
+
+    waits: seconds of each answer. failures: other answers than 200. cpu: seconds that the server
+    computed meanwhile, on all cores together.
+    """
 
     seconds: float = 0.0
+    cpu: float = 0.0
     waits: list[float] = field(default_factory=list)
     failures: int = 0
 
@@ -80,7 +87,8 @@ class Load:
     def line(self) -> str:
         """Return rate and waiting times, for a table."""
         middle, late = np.percentile(self.waits, [50, 99]) * 1000
-        return f"{self.rate:12.1f}{middle:10.1f}{late:10.1f}{self.failures:10d}"
+        each = 1000 * self.cpu / len(self.waits)
+        return f"{self.rate:12.1f}{middle:10.1f}{late:10.1f}{each:10.2f}{self.failures:10d}"
 
 
 async def ask(port: int, content: bytes, load: Load, end: float, most: int) -> None:
@@ -162,6 +170,12 @@ def memory(process: subprocess.Popen[bytes]) -> float:
     return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def cpu(process: subprocess.Popen[bytes]) -> float:
+    """Return the seconds that a process has computed, on all cores together."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def picture(root: Path) -> bytes:
     """Return the first picture of the data as a JPEG of 275 x 183."""
     with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
@@ -172,7 +186,7 @@ def picture(root: Path) -> bytes:
 
 def compare(root: Path, content: bytes, seconds: float, requests: int) -> None:
     """Print rates, waiting times and memory of both servers."""
-    print(f"{'':<34}{'requests/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'failed':>10}")
+    print(f"{'':<34}{'requests/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'CPU ms':>10}{'failed':>10}")
     for name in ("retrain serve", "SavedModel in TensorFlow"):
         port = free_port()
         peer = [sys.executable, "-c", PEER, str(root / "model" / "saved_model"), str(port)]
@@ -181,7 +195,9 @@ def compare(root: Path, content: bytes, seconds: float, requests: int) -> None:
             under_load(port, content, 4, 2.0)  # warm
             before = memory(process)
             for clients in CLIENTS:
+                begun = cpu(process)
                 found = under_load(port, content, clients, seconds)
+                found.cpu = cpu(process) - begun
                 print(f"{f'{name}, {clients} clients':<34}{found.line()}")
             if name == "retrain serve":
                 under_load(port, content, 16, PATIENCE * 2, requests)
@@ -240,8 +256,8 @@ def main() -> None:
     with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
         Path(file.name).write_bytes(content)
         line = [sys.executable, "-c", LOOP, str(args.tf_files), file.name, "1000"]
-        rate = float(subprocess.run(line, capture_output=True, check=True).stdout.split()[-1])
-        print(f"{'guess_all, the plain loop':<34}{rate:12.1f}")
+        told = subprocess.run(line, capture_output=True, check=True, text=True).stdout.rstrip()
+        print(f"{'guess_all, the plain loop':<34}{told}")
     replace_and_crash(args.tf_files, content)
 
 

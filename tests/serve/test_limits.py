@@ -93,6 +93,18 @@ def test_half_a_head_is_hung_up_on(server: Server, photo: bytes) -> None:
     assert serves(server, photo)
 
 
+def test_who_hangs_up_in_the_middle_of_a_body_is_no_bug(server: Server, photo: bytes) -> None:
+    head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+    for path in (b"/", b"/v2/models/model/infer"):
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(head % path + b"half")
+    assert serves(server, photo)
+    deadline = time.monotonic() + 60
+    while sum("408" in line for line in server.lines) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any("trace" in line for line in server.lines)
+
+
 @pytest.mark.parametrize(
     "rubbish", [b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"GET\r\n\r\n", bytes(70_000)]
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -80,6 +80,7 @@ class Service:
             exception_handlers={
                 Refused: on_refused,
                 HTTPException: on_http_exception,
+                ClientDisconnect: _on_gone,
                 Exception: _on_bug,
             },
             lifespan=lambda _: _watched(desk, counters),
@@ -97,6 +98,11 @@ class Service:
             Middleware(guards.SameOrigin, refuse=refusal),
             Middleware(guards.BodyLimit, limit=self.config.max_body << 20, refuse=refusal),
         ]
+
+
+async def _on_gone(_: Request, error: Exception) -> Response:
+    """Answer nobody: the client hung up while it was sending."""
+    return refusal(408, "The request did not arrive.")
 
 
 async def _on_bug(_: Request, error: Exception) -> Response:
