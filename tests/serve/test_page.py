@@ -84,7 +84,9 @@ def test_the_docs_are_readable(page_server: Server) -> None:
 
 def test_the_keyboard_alone_gets_everywhere(page_server: Server, trained: Path) -> None:
     with visited(page_server.address) as page:
+        page.bring_to_front()
         page.keyboard.press("Tab")
+        until(page, "document.activeElement.id === 'file'")
         with page.expect_file_chooser() as chooser:
             page.keyboard.press("Enter")
         chooser.value.set_files(str(trained / "data" / "stripes" / "stripes-001.jpg"))

@@ -72,7 +72,8 @@ class Service:
             text = counters.text(served.manifest.run, served.version, desk.busy)
             return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
-        dialects = (TensorFlowRest(desk), InferenceV2(desk), Uploads(desk), Page(desk, corrections))
+        # Routes are tried in turn: what is asked most comes first.
+        dialects = (Uploads(desk), TensorFlowRest(desk), InferenceV2(desk), Page(desk, corrections))
         routes = [route for dialect in dialects for route in dialect.routes()]
         return Starlette(
             routes=[*routes, Route("/metrics", metrics, methods=["GET"])],
