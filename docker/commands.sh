@@ -45,6 +45,10 @@ describe() {
             argument_roles="workspace read"
             option_roles="|--category=value|--method=value|--layer=value|--output=folder|"
             ;;
+        export)
+            argument_roles="workspace"
+            option_roles="|--format=value|--output=folder|--license=value|"
+            ;;
         frames)
             argument_roles="folder read"
             option_roles="|--category=value|--every=value|--max-size=value|--reader=value|"
@@ -78,6 +82,13 @@ describe() {
             argument_roles="workspace"
             option_roles="|--use=value|--prune=value|"
             asks=yes
+            ;;
+        serve)
+            argument_roles="workspace"
+            option_roles="|--host=value|--port=value|--name=value|--precision=value|--workers=value|\
+--allow-host=value|--max-body=value|--max-pixels=value|--max-requests=value|\
+--timeout=value|"
+            listens=yes
             ;;
         show-batch)
             argument_roles="workspace"

@@ -52,20 +52,59 @@ CONTRASTS = """() => {
 @contextmanager
 def opened(path: Path, scheme: Scheme = "light", width: int = 1100) -> Iterator[Page]:
     """Open a file; fail if the page complains, or asks for anything that is not inside."""
+    with visited(path.as_uri(), scheme, width) as page:
+        yield page
+
+
+@contextmanager
+def visited(
+    address: str,
+    scheme: Scheme = "light",
+    width: int = 1100,
+    *,
+    path: str = "",
+    refused: bool = False,
+    chatter: bool = False,
+    **settings: Any,
+) -> Iterator[Page]:
+    """Open an address; fail if the page complains, or asks for anything that is not below it.
+
+    Args:
+        address: of a file, or of a server's root.
+        scheme: of the colours that the user prefers.
+        width: of the window in pixels.
+        path: of the page, below the address.
+        refused: whether the browser may say that a request was refused.
+        chatter: whether the page may write to the console, as some runtimes do.
+        settings: of Playwright's context, such as `has_touch`.
+    """
     complaints: list[Any] = []
+    said: list[str] = []
 
     def leaves(url: str) -> bool:
-        return not url.startswith((path.as_uri(), "data:"))
+        return not url.startswith((address, "data:", f"blob:{address}"))
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+        context = browser.new_context(
+            color_scheme=scheme, viewport={"width": width, "height": 900}, **settings
+        )
         page = context.new_page()
-        page.on("console", lambda message: complaints.append(message.text))
+        page.on("console", lambda message: None if chatter else said.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda r: complaints.append(r.url) if leaves(r.url) else None)
         page.on("dialog", lambda dialog: complaints.append(dialog.message))
-        page.goto(path.as_uri())
+        page.goto(f"{address}{path}")
         yield page
         browser.close()
-    assert complaints == []
+    expected = "Failed to load resource" if refused else "\0"
+    assert [*complaints, *(text for text in said if expected not in text)] == []
+
+
+def until(page: Page, expression: str) -> None:
+    """Wait until an expression holds; `wait_for_function` needs `eval`, which policies forbid."""
+    for _ in range(1200):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(expression)

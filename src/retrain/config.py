@@ -11,6 +11,7 @@ Augment = Literal["none", "light", "standard", "strong"]
 Prefer = Literal["accurate", "fast", "small"]
 Balance = Literal["auto", "always", "never"]
 GuessPrecision = Literal["auto", "float32", "int8"]
+ExportFormat = Literal["onnx", "openvino", "web", "hf", "card"]
 ExplainMethod = Literal[  # the first is the default
     "gradcam", "gradcam++", "layercam", "scorecam", "saliency", "guided", "guided-gradcam"
 ]
@@ -141,6 +142,7 @@ class FineTuneConfig:
 class TrainConfig:
     """All settings of a training.
 
+    returned: whether pictures that came back from guesses are learned from, too.
     balance: whether rare categories count more.
     precision: the number format of fine-tuning.
     int8: whether to export an int8 model, too.
@@ -157,6 +159,7 @@ class TrainConfig:
     head: HeadConfig = field(default_factory=HeadConfig)
     fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    returned: bool = False
     balance: Balance = "never"
     precision: Precision = "auto"
     int8: bool = True
@@ -205,3 +208,32 @@ class SortConfig:
     keep_names: bool = False
     dry_run: bool = False
     sync: bool = False
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """How a model is served.
+
+    name: what clients call the model.
+    precision: the number format of guesses, as in GuessConfig.
+    workers: processes that answer side by side; each has the model in memory.
+    max_body: MiB of a request, at most.
+    max_pixels: megapixels of a picture as it is decoded, at most.
+    max_requests: guessed at a time, the waiting ones included; more are refused.
+    timeout: seconds for a request, from its first line to the end of its answer.
+    hosts: names by which clients reach the server, beside localhost and numeric addresses.
+    corrections: whether the page may add pictures to the workspace; None: where only this machine
+        or who knows the token can reach it.
+    log_requests: whether each request is a line of the log.
+    """
+
+    name: str = "model"
+    precision: GuessPrecision = "auto"
+    workers: int = 1
+    max_body: int = 32
+    max_pixels: int = 50
+    max_requests: int = 256
+    timeout: float = 30.0
+    hosts: tuple[str, ...] = ()
+    corrections: bool | None = None
+    log_requests: bool = True

@@ -40,6 +40,7 @@ class Workspace:
         self.bottlenecks = root / "bottlenecks"
         self.runs = root / "runs"
         self.model = root / MODEL
+        self.returned = root / "corrections"  # pictures that came back, by category
 
     @contextlib.contextmanager
     def lock(self, warn: Callable[[str], None] = lambda _: None) -> Iterator[None]:

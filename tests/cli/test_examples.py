@@ -42,6 +42,7 @@ def folder(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("compare", "photo.jpg"),
         ("explain", "tf_files/explained/photo-gradcam.png"),
         ("report", "report.html"),
+        ("export", "tf_files/exported/card/README.md"),
         ("runs", "photo.jpg"),
         ("check", "tf_files/check.csv"),
     ],

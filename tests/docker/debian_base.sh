@@ -6,6 +6,7 @@
 set -euo pipefail
 certificates=/etc/ssl/certs/ca-certificates.crt
 folder="$(mktemp -d)"
+chmod 755 "$folder" # it becomes the root of the image, which others enter, too
 trap 'rm -rf "$folder"' EXIT
 
 debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates \

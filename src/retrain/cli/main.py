@@ -18,6 +18,7 @@ from retrain.cli import (
     download,
     evaluate,
     explain,
+    export,
     frames,
     guess,
     guess_dir,
@@ -26,6 +27,7 @@ from retrain.cli import (
     lr_find,
     report,
     runs,
+    serve,
     show_batch,
     show_data,
     train,
@@ -57,7 +59,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 COMMANDS = (
     *(train, guess, guess_dir, evaluate, compare, explain, report, check),
-    *(clean, download, frames, import_, vary),
+    *(clean, download, frames, import_, vary, serve, export),
     *(runs, show_batch, show_data, lr_find, weights, doctor),
 )
 for module in COMMANDS:

@@ -62,6 +62,11 @@ if TYPE_CHECKING:
 )
 @tuning_options
 @augment_options
+@setting(
+    "--returned",
+    "returned",
+    "Also learn from TF_FILES/corrections/<category>/, pictures that came back from guesses.",
+)
 @setting("--int8", "int8", "Also export a model for fast guesses, used if it agrees with float32.")
 @setting(
     "--reference",

@@ -103,12 +103,13 @@ def _picture_file(path: Path) -> Iterator[BinaryIO]:
         raise BadPicture(str(error)) from error
 
 
-def read_pixels(content: bytes, rules: PixelRules) -> Pixels:
+def read_pixels(content: bytes, rules: PixelRules, most: int = MAX_PIXELS) -> Pixels:
     """Return the pixels that a network sees of a picture file.
 
     Args:
         content: the whole file.
         rules: size and fit.
+        most: pixels that are decoded; a larger picture is refused.
 
     Returns:
         uint8 [size, size, 3], RGB, 0..255.
@@ -117,7 +118,7 @@ def read_pixels(content: bytes, rules: PixelRules) -> Pixels:
         BadPicture: the content is no picture that can be decoded to its end.
     """
     try:
-        return fit_pixels(decode(content, 2 * rules.size), rules)
+        return fit_pixels(decode(content, 2 * rules.size, most), rules)
     except MemoryError:
         raise BadPicture(_NO_MEMORY) from None
 
@@ -149,19 +150,20 @@ def extension(content: bytes) -> str:
     return usual.get(name, f".{name}")
 
 
-def decode(content: bytes, enough: int | None = None) -> Image.Image:
+def decode(content: bytes, enough: int | None = None, most: int = MAX_PIXELS) -> Image.Image:
     """Return the picture upright, as 8-bit RGB.
 
     Args:
         content: the whole file.
         enough: a JPEG may be decoded smaller, as long as both sides keep this many pixels.
+        most: pixels that are decoded, MAX_PIXELS or fewer.
 
     Raises:
         BadPicture: the content is no picture that can be decoded to its end.
     """
     try:
         # In two steps: what the first converts from is gone before the second begins.
-        return _rgb(_loaded(content, enough))
+        return _rgb(_loaded(content, enough, most))
     except BadPicture:
         raise
     except MemoryError:
@@ -170,14 +172,14 @@ def decode(content: bytes, enough: int | None = None) -> Image.Image:
         raise BadPicture(" ".join(str(error).split()) or type(error).__name__) from error
 
 
-def _loaded(content: bytes, enough: int | None) -> Image.Image:
+def _loaded(content: bytes, enough: int | None, most: int) -> Image.Image:
     """Return the picture upright, with 8 bits a channel."""
     with _opened(content) as image:
         _refuse_raw(image)
         whole = image.size
-        if enough is not None and not (_is_bomb(image) and _held_whole(image)):
+        if enough is not None and not (_is_bomb(image, most) and _held_whole(image)):
             image.draft(None, (enough, enough))
-        if _is_bomb(image):
+        if _is_bomb(image, most):
             raise BadPicture(f"{whole[0]}x{whole[1]} is too large to decode")
         image.load()
         return _eight_bits(_upright(image))
@@ -220,8 +222,8 @@ def _refuse_raw(image: ImageFile.ImageFile) -> None:
         raise BadPicture(RAW)
 
 
-def _is_bomb(image: ImageFile.ImageFile) -> bool:
-    return image.width * image.height > MAX_PIXELS
+def _is_bomb(image: ImageFile.ImageFile, most: int) -> bool:
+    return image.width * image.height > most
 
 
 def _held_whole(image: ImageFile.ImageFile) -> bool:

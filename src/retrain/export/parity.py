@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from retrain.data.images import PixelRules, Pixels, decode, read_bytes, read_pixels
 from retrain.data.stream import pixel_batches
@@ -24,6 +24,15 @@ PIXEL_TOLERANCE, PIXEL_MARGIN = 1e-3, 2e-3
 # TensorFlow's decoders and resampling differ from Pillow's by one level here and there.
 FILE_TOLERANCE, FILE_MARGIN = 1e-3, 0.1
 FILE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+_STORED: Mapping[int, Image.Transpose] = {  # how an upright picture is stored, by orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 LONGEST_SIDE = 1024  # pixels of the re-encoded files
 
 
@@ -38,7 +47,7 @@ def check_parity(
     Args:
         classifier: the Keras model that was exported.
         paths: the pictures to compare on; each is also re-encoded into one of FILE_FORMATS, in
-            turn.
+            turn, and where the format can say so, stored under one of the EXIF orientations.
         pixel_runs: by the name of each export, a function from uint8 pixels [n, h, w, 3] to
             probabilities [n, k]; the largest difference counts.
         run_files: a function from the contents of files to probabilities [n, k]; the median
@@ -107,8 +116,7 @@ def _check_files(
     expected, answers = [], []
     for start in range(0, len(paths), BATCH):
         contents = [
-            _encoded(path, FILE_FORMATS[(start + i) % len(FILE_FORMATS)], rules)
-            for i, path in enumerate(paths[start : start + BATCH])
+            _encoded(path, start + i, rules) for i, path in enumerate(paths[start : start + BATCH])
         ]
         pixels = np.stack([read_pixels(content, rules) for content in contents])
         expected.append(classifier.probabilities(pixels))
@@ -116,9 +124,17 @@ def _check_files(
     return compare(expected, answers, np.median, FILE_TOLERANCE, FILE_MARGIN)
 
 
-def _encoded(path: Path, file_format: str, rules: PixelRules) -> bytes:
+def _encoded(path: Path, number: int, rules: PixelRules) -> bytes:
+    """Return the file of a picture in one of the formats, stored under one of the orientations."""
     image = decode(read_bytes(path), 2 * rules.size)
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BILINEAR)
+    options = {}
+    file_format = FILE_FORMATS[number % len(FILE_FORMATS)]
+    if file_format in ("JPEG", "PNG", "WEBP") and (orientation := number % 8 + 1) in _STORED:
+        image = image.transpose(_STORED[orientation])
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        options["exif"] = exif.tobytes()
     buffer = io.BytesIO()
-    image.save(buffer, file_format)
+    image.save(buffer, file_format, **options)
     return buffer.getvalue()

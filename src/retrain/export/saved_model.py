@@ -2,22 +2,34 @@
 
 Signatures:
     serving_default: `image_bytes` string [n] -> `classes` string [n, k], `scores` float32 [n, k],
-        best first. Decoding follows `data/images.py`, except that EXIF orientation is ignored.
+        best first. Decoding follows `data/images.py`. What begins like none of the formats that
+        TensorFlow decodes has "" and NaN in its row; a damaged picture is an error for all.
     pixels: `pixels` uint8 [n, h, w, 3] -> `probabilities` float32 [n, k] in label order.
     features: `pixels` uint8 [n, h, w, 3] -> `features` float32 [n, d].
 """
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
 from retrain.data.images import PAD_COLOUR, PixelRules
+from retrain.export.orientation import read_orientation, upright
 from retrain.export.outputs import Outputs, pixel_spec
 
 Range = tuple[tf.Tensor | float, tf.Tensor | float]  # in pixels, from the edge
 
 _JPEG_START = b"\xff\xd8\xff"
+# What a file that TensorFlow decodes has at its beginning, and where.
+_STARTS = (
+    (0, _JPEG_START),
+    (0, b"\x89PNG\r\n\x1a\n"),
+    (0, b"GIF87a"),
+    (0, b"GIF89a"),
+    (0, b"BM"),
+    (8, b"WEBP"),
+)
 FIXED_POINT = 2.0**22  # what Pillow multiplies 8-bit resampling weights with
 _DCT_SCALES = (1, 2, 4, 8)
 
@@ -36,13 +48,19 @@ def export_saved_model(
     names = tf.constant(list(labels))
 
     def image_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        readable = is_readable(image_bytes)
+        empty = tf.zeros((rules.size, rules.size, 3), tf.uint8)
         pixels = tf.map_fn(
-            lambda content: _pixels(content, rules),
-            image_bytes,
+            lambda one: tf.cond(one[1], lambda: _pixels(one[0], rules), lambda: empty),
+            (image_bytes, readable),
             fn_output_signature=tf.TensorSpec((rules.size, rules.size, 3), tf.uint8),
         )
         scores, order = tf.math.top_k(outputs(pixels)["probabilities"], k=len(labels))
-        return {"classes": tf.gather(names, order), "scores": scores}
+        known = readable[:, None]
+        return {
+            "classes": tf.where(known, tf.gather(names, order), ""),
+            "scores": tf.where(known, scores, math.nan),
+        }
 
     contents, pixels = tf.TensorSpec([None], tf.string, "image_bytes"), pixel_spec(rules)
     signatures = {
@@ -57,6 +75,20 @@ def _only(run: Outputs, name: str) -> Outputs:
     return lambda pixels: {name: run(pixels)[name]}
 
 
+def is_readable(contents: tf.Tensor) -> tf.Tensor:
+    """Tell which files, string [n], begin like a format that TensorFlow decodes; bool [n]."""
+
+    def begin(start: int, text: bytes) -> tf.Tensor:
+        # Short files have no such part, and `substr` would take that for an error.
+        padded = tf.strings.join([contents, b"\0" * (start + len(text))])
+        return tf.strings.substr(padded, start, len(text)) == text
+
+    found = tf.zeros_like(contents, tf.bool)
+    for start, text in _STARTS:
+        found |= begin(start, text)
+    return found
+
+
 def _pixels(content: tf.Tensor, rules: PixelRules) -> tf.Tensor:
     """Return the pixels of one file, given its bytes; uint8 [size, size, 3]."""
     image = tf.cond(
@@ -64,6 +96,7 @@ def _pixels(content: tf.Tensor, rules: PixelRules) -> tf.Tensor:
         lambda: _decode_jpeg(content, 2 * rules.size),
         lambda: _on_white(tf.io.decode_image(content, expand_animations=False)),
     )
+    image = upright(image, read_orientation(content))
     return _fitted(tf.cast(image, tf.float64), rules)
 
 

@@ -104,3 +104,8 @@ class Cascade:
             answer = self._exact.run(pixels[again])
             probabilities[again], features[again] = answer
         return Answer(probabilities, features)
+
+    def warm_up(self, pixels: Pixels) -> Answer:
+        """Answer by the second look, after the first was tried as well."""
+        self.run(pixels)
+        return self._exact.run(pixels)

@@ -23,6 +23,9 @@ class Engine(Protocol):
     def run(self, pixels: Pixels) -> Answer:
         """Answer for uint8 [n, size, size, 3]."""
 
+    def warm_up(self, pixels: Pixels) -> Answer:
+        """Answer, with all that any picture may need opened and run."""
+
 
 class Lanes:
     """An Engine for several callers at a time: engines side by side, opened when wanted.
@@ -47,3 +50,12 @@ class Lanes:
             return engine.run(pixels)
         finally:
             self._free.put(engine)
+
+    def warm_up(self, pixels: Pixels) -> Answer:
+        """Open all engines and run each; for whoever uses them later, their files may be gone."""
+        engines = [self._free.get() or self._open() for _ in range(self.lanes)]
+        try:
+            return [engine.warm_up(pixels) for engine in engines][-1]
+        finally:
+            for engine in engines:
+                self._free.put(engine)

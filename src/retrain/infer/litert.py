@@ -43,3 +43,7 @@ class LiteRT:
         """Answer for uint8 [n, size, size, 3]; a new n costs a re-allocation."""
         outputs = self._run(pixels=pixels)
         return Answer(np.asarray(outputs["probabilities"]), np.asarray(outputs["features"]))
+
+    def warm_up(self, pixels: Pixels) -> Answer:
+        """Answer; this one has no more to open."""
+        return self.run(pixels)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from retrain.config import GuessConfig, GuessPrecision
 from retrain.data.images import (
+    MAX_PIXELS,
     BadPicture,
     Pixels,
     extension,
@@ -19,7 +20,7 @@ from retrain.data.images import (
     upright_pixels,
 )
 from retrain.data.stream import batched, cores, ordered
-from retrain.errors import InputsFailed
+from retrain.errors import BundleError, InputsFailed
 from retrain.infer.choice import open_engine
 from retrain.infer.engine import Answer
 from retrain.infer.familiar import read_reference
@@ -51,6 +52,7 @@ class Model:
         precision: GuessPrecision = GuessConfig.precision,
         threads: int | None = None,
         pictures: int | None = None,
+        most_pixels: int = MAX_PIXELS,
     ) -> None:
         """Open the models of a run.
 
@@ -61,13 +63,14 @@ class Model:
             threads: the number of cores to use; None for all.
             pictures: the number of pictures to expect, which decides how many work side by side
                 and whether a GPU is worth its start; None for any number, on the CPU.
+            most_pixels: of a picture file as it is decoded; a larger one cannot be read.
 
         Raises:
             BundleError: a file of the bundle cannot be read, or there is no int8 model.
         """
         self.run, self.rules = run, run.rules
         self.categories = run.manifest.labels
-        self._threads = threads or cores()
+        self._threads, self._most_pixels = threads or cores(), most_pixels
         self._engine = open_engine(run, precision, pictures, self._threads)
         self._reference = read_reference(run.reference)
 
@@ -86,9 +89,18 @@ class Model:
         Raises:
             InputsFailed: the picture cannot be read.
         """
-        (found,) = self._guess_batch([self._load(picture)])
+        found = self.attempt(picture)
         if found.error:
             raise InputsFailed(f"A picture must be readable. Received: {found.error}.")
+        return found
+
+    def attempt(self, picture: Source | Guess) -> Guess:
+        """Return what `guess` returns; of a picture that cannot be read, a guess with the reason.
+
+        Args:
+            picture: as for `guess`; a guess that was made before is passed through.
+        """
+        (found,) = self._guess_batch([self._load(picture)])
         return found
 
     def guess_all(self, pictures: Iterable[Source | Guess]) -> Iterator[Guess]:
@@ -125,6 +137,25 @@ class Model:
         """
         return self._engine.run(pixels).probabilities
 
+    def features(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Return the features of the last layer but one, float32 [n, d], of the same pixels."""
+        return self._engine.run(pixels).features
+
+    def warm_up(self) -> None:
+        """Open and run all that guesses may need, so that nothing is opened, or fails, later.
+
+        Raises:
+            BundleError: a file cannot be read, or does not give a probability for each category.
+        """
+        size = self.rules.size
+        answer = self._engine.warm_up(np.full((1, size, size, 3), 127, np.uint8))
+        shares = answer.probabilities
+        if shares.shape != (1, len(self.categories)) or not np.isclose(shares.sum(), 1, atol=1e-3):
+            raise BundleError(
+                f"{self.run.folder} does not give a probability for each of its "
+                f"{len(self.categories)} categories. Train again."
+            )
+
     def _load(self, picture: Source | Guess) -> _Loaded:
         if isinstance(picture, Guess):
             return picture
@@ -134,7 +165,7 @@ class Model:
                 return Guess(picture, self.categories), upright_pixels(image, self.rules)
             if isinstance(picture, bytes):
                 guess = Guess(picture, self.categories, extension=extension(picture))
-                return guess, read_pixels(picture, self.rules)
+                return guess, read_pixels(picture, self.rules, self._most_pixels)
             return self._load_file(Path(picture))
         except BadPicture as error:
             return Guess(picture, self.categories, error=str(error))
@@ -143,7 +174,7 @@ class Model:
         stamp = stamp_of(path)  # before it is read: what changes meanwhile is guessed again
         try:
             content = read_bytes(path)
-            pixels = read_pixels(content, self.rules)
+            pixels = read_pixels(content, self.rules, self._most_pixels)
         except BadPicture as error:
             return Guess(path, self.categories, error=str(error), stamp=stamp)
         suffix = own_suffix(path.name) or extension(content)

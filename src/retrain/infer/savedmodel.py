@@ -45,6 +45,10 @@ class SavedModel:
         answer = self._both(tf.constant(pixels))
         return Answer(answer["probabilities"].numpy(), answer["features"].numpy())
 
+    def warm_up(self, pixels: Pixels) -> Answer:
+        """Answer; this one has no more to open."""
+        return self.run(pixels)
+
     def probabilities(self, pixels: Pixels) -> NDArray[np.float32]:
         """Return float32 [n, k] in label order for uint8 [n, size, size, 3]."""
         answer = self._signatures["pixels"](pixels=tf.constant(pixels))

@@ -178,6 +178,7 @@ def _manifest(
         plan=_plan(learned),
         temperature=learned.calibration.temperature,
         command=command,
+        saved_model_applies_exif=True,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -15,13 +15,14 @@ from retrain.data.groups import Joined, join
 from retrain.data.images import PixelRules
 from retrain.data.records import SIDES, Picture, Side, Skipped
 from retrain.data.relations import Relation
+from retrain.data.returned import returned_pictures, with_returned
 from retrain.data.sources import open_data
 from retrain.data.split import assign, group_pattern
 from retrain.errors import DataError
 from retrain.files import lines_digest
 from retrain.jobs.skipped import tell_skipped
 from retrain.jobs.told import report_corrections, report_counts, report_twins
-from retrain.progress import Reporter
+from retrain.progress import Reporter, counted
 from retrain.split_rows import PreviousSplit
 from retrain.training.folds import Folds, assign_folds
 from retrain.training.labelled import Labelled, Varied
@@ -168,6 +169,13 @@ def gather(
         group_pattern(group_by)
     corrections = read_corrections(workspace.corrections)
     dataset = open_data(workspace.data, config.labels_from)
+    if returned := returned_pictures(workspace.returned, workspace.data):
+        came_back = f"{counted(len(returned), 'picture')} in {workspace.returned} came back"
+        if config.returned:
+            dataset = with_returned(dataset, returned)
+            report.say(f"{came_back} and will be learned from, too.")
+        else:
+            report.say(f"{came_back} from guesses; --returned learns from them, too.")
     for note in dataset.notes:
         report.warn(note)
     with report.bar("checking pictures", len(dataset.examples)) as advance:

@@ -1,12 +1,12 @@
 """Who may ask a page or a server of ours for something, and how much may be sent to it.
 
 Each guard is an ASGI middleware that does one thing; `page_guards` puts together what a page for
-one person needs. A refusal is one line of plain text.
+one person needs. A refusal is one line of plain text, unless an app has words of its own for it.
 """
 
 import ipaddress
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from hashlib import sha256
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -18,6 +18,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TOKEN = "token"  # the name of the parameter in the address
+Refuse = Callable[[int, str], ASGIApp]  # a status and a sentence become an answer
+
 READING = {"GET", "HEAD", "OPTIONS"}  # methods that change nothing
 PAGE_BODY = 1 << 20  # bytes; what our own pages send is far smaller
 
@@ -33,6 +35,11 @@ def new_token() -> str:
     return secrets.token_urlsafe(16)
 
 
+def plainly(status: int, reason: str) -> ASGIApp:
+    """Refuse in one line of plain text."""
+    return PlainTextResponse(f"{reason}\n", status)
+
+
 class AllowedHosts:
     """Refuses requests whose Host is a name that is not ours (421), against DNS rebinding.
 
@@ -40,15 +47,15 @@ class AllowedHosts:
     Numeric addresses and localhost cannot be bent so, and are always allowed.
     """
 
-    def __init__(self, app: ASGIApp, names: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, names: Collection[str] = (), refuse: Refuse = plainly) -> None:
         """Guard an app; `names` are those under which people reach it, in any case."""
-        self.app = app
+        self.app, self.refuse = app, refuse
         self.names = {"localhost", *(name.lower() for name in names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse."""
         if scope["type"] == "http" and not self._allows(Headers(scope=scope).get("host", "")):
-            answer = _refusal(421, "This server does not go by the name of that address.")
+            answer = self.refuse(421, "This server does not go by the name of that address.")
             return await answer(scope, receive, send)
         return await self.app(scope, receive, send)
 
@@ -73,16 +80,16 @@ class SameOrigin:
     no browsers say nothing, and carry no cookies that others could misuse.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, refuse: Refuse = plainly) -> None:
         """Guard an app."""
-        self.app = app
+        self.app, self.refuse = app, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse."""
         if scope["type"] == "http" and scope["method"] not in READING:
             headers = Headers(scope=scope)
             if not _is_same_origin(headers):
-                answer = _refusal(403, "Changes are accepted from this server's own pages only.")
+                answer = self.refuse(403, "Changes are accepted from this server's own pages only.")
                 return await answer(scope, receive, send)
         return await self.app(scope, receive, send)
 
@@ -102,9 +109,17 @@ class TokenGate:
     (SameSite=Lax), which reads a page and cannot change anything.
     """
 
-    def __init__(self, app: ASGIApp, token: str, public: Collection[str] = ()) -> None:
-        """Guard an app; `public` are paths that anyone may read."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str,
+        public: Collection[str] = (),
+        hint: str = "Open the address that the command printed; it holds a token that lets you in.",
+        refuse: Refuse = plainly,
+    ) -> None:
+        """Guard an app; `public` are paths that anyone may read, `hint` is told to others."""
         self.app, self.token, self.public = app, token, frozenset(public)
+        self.hint, self.refuse = hint, refuse
         # Cookies know no port: each server's has a name of its own.
         self.cookie = f"retrain-{sha256(token.encode()).hexdigest()[:12]}"
 
@@ -121,9 +136,7 @@ class TokenGate:
             return await answer(scope, receive, send)
         if any(self._knows(said) for said in self._said(Headers(scope=scope))):
             return await self.app(scope, receive, send)
-        reason = "Open the address that the command printed; it holds a token that lets you in."
-        answer = _refusal(401, reason)
-        return await answer(scope, receive, send)
+        return await self.refuse(401, self.hint)(scope, receive, send)
 
     def _knows(self, said: str) -> bool:
         return secrets.compare_digest(said.encode(), self.token.encode())
@@ -184,9 +197,9 @@ class BodyLimit:
     `starlette.exceptions.HTTPException`, which it may answer in a form of its own.
     """
 
-    def __init__(self, app: ASGIApp, limit: int = PAGE_BODY) -> None:
+    def __init__(self, app: ASGIApp, limit: int = PAGE_BODY, refuse: Refuse = plainly) -> None:
         """Guard an app; `limit` is in bytes."""
-        self.app, self.limit = app, limit
+        self.app, self.limit, self.refuse = app, limit, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse."""
@@ -195,9 +208,9 @@ class BodyLimit:
         too_long = f"The body of a request must have at most {self.limit} bytes."
         stated = Headers(scope=scope).get("content-length", "0")
         if not (stated.isascii() and stated.isdigit()):
-            return await _refusal(400, "Content-Length must be a number.")(scope, receive, send)
+            return await self.refuse(400, "Content-Length must be a number.")(scope, receive, send)
         if int(stated) > self.limit:
-            return await _refusal(413, too_long)(scope, receive, send)
+            return await self.refuse(413, too_long)(scope, receive, send)
         arrived, started = 0, False
 
         async def counting() -> Message:
@@ -218,11 +231,7 @@ class BodyLimit:
         except HTTPException as error:
             if started or error.status_code != 413:
                 raise
-            return await _refusal(413, too_long)(scope, receive, send)
-
-
-def _refusal(status: int, reason: str) -> PlainTextResponse:
-    return PlainTextResponse(f"{reason}\n", status)
+            return await self.refuse(413, too_long)(scope, receive, send)
 
 
 def page_guards(
