@@ -134,6 +134,19 @@ def distances(
     return found
 
 
+def spread(reference: Array) -> float:
+    """Return the median distance of the pictures of a reference from its others.
+
+    Two models of one training differ in how far they lay pictures apart; in this unit their
+    distances can be compared.
+
+    Args:
+        reference: features of m pictures, float32 [m, d].
+    """
+    own = np.arange(len(reference))
+    return float(np.median(distances(reference, reference, (own, own)))) or 1.0
+
+
 def _mean_of_nearest(far: Array) -> Array:
     """Return the mean of the least five of each row, or of those that there are."""
     count = min(NEIGHBOURS, far.shape[1])
