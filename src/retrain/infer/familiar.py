@@ -29,7 +29,8 @@ NEIGHBOURS = 5  # nearest pictures whose distances are averaged
 MOST_PER_CATEGORY = 100  # pictures that a bundle keeps features of
 MOST = 2000  # the same of all categories together, with at least one of each
 UNLIKE = 0.02  # share of pictures of its own kind that a model may take for strangers
-LEAST_UNLIKE = 0.05  # the same where few pictures are known; with fewer than 20 none is
+MOST_UNLIKE = 0.05  # the same where few pictures are known; with fewer than 20 none is
+ODD_ONES = 2  # of few known pictures, which may lie as far as strangers do
 BLOCK = 1024  # pictures whose distances are in memory at once
 DECIMALS = 5  # of a p-value
 
@@ -49,12 +50,13 @@ class Reference:
     def limit(self) -> float:
         """The p-value below which a picture is unlike anything that was learned from.
 
-        Where few pictures are known, only what lies farther than all of them is.
+        Where few pictures are known, it is higher, so that one or two odd ones among them do not
+        hide all strangers.
         """
         least = 1 / (len(self.usual) + 1)
-        if least >= LEAST_UNLIKE:
+        if least >= MOST_UNLIKE:
             return 0.0
-        return max(UNLIKE, 1.5 * least)
+        return max(UNLIKE, min(MOST_UNLIKE, (ODD_ONES + 0.5) * least))
 
     def familiar(self, features: Array) -> NDArray[np.float64]:
         """Return p-values, float64 [n], 0..1, rounded to five decimals.
