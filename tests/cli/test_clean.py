@@ -39,6 +39,7 @@ def trained_by(root: Path, line: str) -> Workspace:
         ("retrain train old --size 96 --no-flip", "--size 96 --no-flip"),
         ("retrain train --size 96 old --fresh --json", "--size 96"),
         ("retrain train -- old", ""),
+        ("retrain train old --with-corrections --no-int8", "--no-int8"),
         ("retrain train 96 --size 96", "--size 96"),
         ("retrain train 'a b' --group-by 'film\\d+'", "--group-by 'film\\d+'"),
         ("retrain train old --an-option-of-later", ""),

@@ -55,11 +55,12 @@ def test_wrong_labels_are_found_corrected_by_keyboard_and_trained_again(tmp_path
                 page.keyboard.press("s")
                 expect(tiles.nth(i)).to_contain_text("now ")
             page.get_by_role("button", name="Train again").click()
-            expect(page.locator("#train-changes")).to_contain_text("count as another category")
+            expect(page.locator("#train-changes")).to_contain_text("count as")
             page.locator("#train-start").click()
             expect(page.get_by_role("row", name="After")).to_be_visible()
             numbers = page.locator("#train-numbers tbody tr")
             was, now = (numbers.nth(i).locator("td").first.inner_text() for i in (0, 1))
+            expect(page.locator("#train-note")).to_contain_text("that judged both models")
             assert float(now.split()[0]) > float(was.split()[0])
         browser.close()
     standing = read_corrections(root / "corrections.csv").standing

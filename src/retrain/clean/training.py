@@ -9,8 +9,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from retrain.errors import BundleError
+from retrain.jobs.retraining import effect, pending_corrections
 from retrain.run import Run
-from retrain.workspace import Workspace
+from retrain.workspace import Workspace, open_run
 
 LINES = 200  # of news that are kept
 PATIENCE = 10.0  # seconds until a training that was asked to stop is made to
@@ -32,14 +34,14 @@ class Training:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._said: deque[str] = deque(maxlen=LINES)
-        self._before: dict[str, Any] | None = None
+        self._before: Run | None = None
 
     def start(self) -> bool:
         """Start a training; tell whether there was none."""
         with self._lock:
             if self._process is not None and self._process.poll() is None:
                 return False
-            self._before = self._numbers()
+            self._before = self._published()
             self._said.clear()
             self._process = subprocess.Popen(
                 self._command,
@@ -73,13 +75,19 @@ class Training:
         """Return what the page shows of it, as JSON values."""
         process = self._process
         code = process.poll() if process else None
+        before = self._before if process else self._published()
+        after = self._published() if process and code is not None else None
+        came_of_it = before and after and before != after and effect(before, after).in_words()
+        pending = pending_corrections(self.workspace.root)
         return {
             "command": self._line,
             "running": process is not None and code is None,
             "code": code,
             "said": [*self._said],
-            "before": self._before if process else self._numbers(),
-            "now": self._numbers() if process and code is not None else None,
+            "pending": pending.in_words() if pending else "",
+            "before": before and _numbers(before),
+            "now": after and _numbers(after),
+            "effect": came_of_it or "",
         }
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
@@ -90,23 +98,21 @@ class Training:
         if process.wait() == 0:
             self.after()
 
-    def _numbers(self) -> dict[str, Any] | None:
-        """Return how good the published model is, in words; None before the first."""
-        place = self.workspace.published_run() or self.workspace.model
-        run = Run(place)
-        if not run.is_finished:
-            return None
+    def _published(self) -> Run | None:
         try:
-            judged = run.judged
-            words = run.manifest.metrics.get("in_words") or []
-        except Exception:  # a manifest that cannot be read has no numbers to show
+            return open_run(self.workspace.root)
+        except BundleError:
             return None
-        return {
-            "run": run.name,
-            "accuracy": run.accuracy,
-            "interval": list(run.interval) if run.interval else None,
-            "pictures": judged[1].get("pictures") if judged else None,
-            "log_loss": judged[1].get("log_loss") if judged else None,
-            "in_words": [str(one) for one in words],
-            "report": str(run.report) if run.report.is_file() else None,
-        }
+
+
+def _numbers(run: Run) -> dict[str, Any]:
+    """Return how good a model is, as JSON values."""
+    judged = run.judged[1] if run.judged else {}
+    return {
+        "run": run.name,
+        "accuracy": run.accuracy,
+        "interval": list(run.interval) if run.interval else None,
+        "pictures": judged.get("pictures"),
+        "log_loss": judged.get("log_loss"),
+        "report": str(run.report) if run.report.is_file() else None,
+    }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from retrain.workspace import Workspace
 
 PORT = 8765
+_ONCE = ("--json", "--fresh", "--with-corrections", "--")  # what is not for the next training
 
 
 @click.command("clean", cls=Command, network=True, listens=True)
@@ -114,5 +115,5 @@ def _options(words: Sequence[str]) -> list[str]:
     for place in (place for place, word in enumerate(words) if word == own):
         others = [*words[:place], *words[place + 1 :]]
         if workspace_of(others) is None:
-            return [word for word in others if word not in ("--json", "--fresh", "--")]
+            return [word for word in others if word not in _ONCE]
     return []

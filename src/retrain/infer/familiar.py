@@ -29,7 +29,8 @@ NEIGHBOURS = 5  # nearest pictures whose distances are averaged
 MOST_PER_CATEGORY = 100  # pictures that a bundle keeps features of
 MOST = 2000  # the same of all categories together, with at least one of each
 UNLIKE = 0.02  # share of pictures of its own kind that a model may take for strangers
-LEAST_UNLIKE = 0.05  # the same where few pictures are known; with fewer than 20 none is
+MOST_UNLIKE = 0.05  # the same where few pictures are known; with fewer than 20 none is
+ODD_ONES = 2  # of few known pictures, which may lie as far as strangers do
 BLOCK = 1024  # pictures whose distances are in memory at once
 DECIMALS = 5  # of a p-value
 
@@ -49,12 +50,13 @@ class Reference:
     def limit(self) -> float:
         """The p-value below which a picture is unlike anything that was learned from.
 
-        Where few pictures are known, only what lies farther than all of them is.
+        Where few pictures are known, it is higher, so that one or two odd ones among them do not
+        hide all strangers.
         """
         least = 1 / (len(self.usual) + 1)
-        if least >= LEAST_UNLIKE:
+        if least >= MOST_UNLIKE:
             return 0.0
-        return max(UNLIKE, 1.5 * least)
+        return max(UNLIKE, min(MOST_UNLIKE, (ODD_ONES + 0.5) * least))
 
     def familiar(self, features: Array) -> NDArray[np.float64]:
         """Return p-values, float64 [n], 0..1, rounded to five decimals.
@@ -132,6 +134,19 @@ def distances(
             squares[groups[0][rows, np.newaxis] == groups[1]] = np.inf
         found[rows] = _mean_of_nearest(np.sqrt(squares))
     return found
+
+
+def spread(reference: Array) -> float:
+    """Return the median distance of the pictures of a reference from its others.
+
+    Two models of one training differ in how far they lay pictures apart; in this unit their
+    distances can be compared.
+
+    Args:
+        reference: features of m pictures, float32 [m, d].
+    """
+    own = np.arange(len(reference))
+    return float(np.median(distances(reference, reference, (own, own)))) or 1.0
 
 
 def _mean_of_nearest(far: Array) -> Array:

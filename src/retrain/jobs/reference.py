@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from retrain.data.records import HELD_OUT, Picture
 from retrain.data.stream import cores, evenly, pixel_batches
-from retrain.infer.familiar import MOST, Array, Reference, distances, reference_rows
+from retrain.infer.familiar import MOST, Array, Reference, distances, reference_rows, spread
 from retrain.infer.litert import LiteRT
 from retrain.progress import Reporter, counted
 from retrain.run import Run
@@ -95,7 +95,8 @@ def _tuned(learned: Learned, task: Task, run: Run) -> tuple[Array, Array, str]:
     kept = features([own.pictures[row] for row in rows])
     unseen = [picture for side in HELD_OUT for picture in task.parts[side].pictures]
     if len(unseen) < ENOUGH and learned.strangeness is not None:
-        return kept, learned.strangeness, "one fold, by the model that it judged"
+        usual = learned.strangeness * np.float32(spread(kept))
+        return kept, usual, "one fold, by the model that it judged"
     if len(unseen) < ENOUGH and len(jury):
         return kept, distances(features([train.pictures[row] for row in jury]), kept), "one fold"
     found = features(evenly(unseen, MOST_USUAL))

@@ -42,7 +42,7 @@ class Learned:
     refitted: whether the fine-tuned model was trained once more, on all pictures, after the one
         that was judged; its figures are those of the judged one, but for the test's.
     strangeness: distances of the pictures that judged the first cycle from what it had learned
-        from, float32 [n]; None unless another model was trained after it.
+        from, float32 [n], in a unit of its own; None unless another model was trained after it.
     """
 
     classifier: Classifier

@@ -524,13 +524,10 @@ async function openTraining() {
 async function showTraining() {
   try {
     const found = await ask("/api/training");
-    const { moved, left_out: out } = state.all;
-    const changes = [];
-    if (moved) changes.push(`${count(moved, "picture counts", "pictures count")} as another category`);
-    if (out) changes.push(`${count(out, "picture is", "pictures are")} left out`);
-    $("train-changes").textContent = changes.length
-      ? `With your corrections, ${changes.join(" and ")}. No file is moved or deleted.`
-      : "Nothing was corrected yet, so that the same training would be repeated.";
+    const nothing = found.before
+      ? "The model knows all corrections, so that the same training would be repeated."
+      : "No model was trained here yet.";
+    $("train-changes").textContent = found.pending || nothing;
     $("train-command").textContent = found.command;
     showNumbers(found);
     $("train-said").hidden = !found.said.length;
@@ -570,9 +567,7 @@ function showNumbers(found) {
   if (changed) {
     go({ first: 0 }); // the training has looked for findings, too
     const report = found.now.report ? ` Its report: ${found.now.report}` : "";
-    note =
-      "Each model is judged by pictures with the labels it was given, so part of the gain is that " +
-      `fewer of these are wrong.${report}`;
+    note = `${found.effect}${report}`;
     say("The training is done.");
   } else if (found.now && found.code) {
     note = "The training did not come to its end; the model is as before.";
