@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from commands import refused, retrain
+from commands import GUESS_FILES, refused, retrain
 from serving import Server, started
 
 
@@ -25,7 +25,7 @@ def own(trained: Path, tmp_path: Path) -> Path:
     for name in (run.name, "20991231T235959Z-later"):
         folder = root / "runs" / name
         folder.mkdir(parents=True)
-        for file in ("manifest.json", "model.tflite", "model.int8.tflite", "head.int8.npz"):
+        for file in ("manifest.json", *GUESS_FILES):
             if (run / file).exists():
                 shutil.copy(run / file, folder)
     later = root / "runs" / "20991231T235959Z-later" / "manifest.json"
