@@ -5,7 +5,7 @@
 # describe COMMAND sets
 #   argument_roles   the role of each argument, in order; whatever follows is read
 #   option_roles     the role of each option that takes a value
-#   network, asks    "yes" where the command may download weights, and where it waits for an answer
+#   network, asks    "yes" where the command may download, and where it waits for an answer
 #   listens          "yes" where others on this machine connect to it
 # Roles: read, a path that is only read; workspace, a folder that is there and is written to;
 # folder and file, what is written and made if it is missing; value, which is no path.
@@ -31,6 +31,12 @@ describe() {
             argument_roles="workspace"
             network=yes
             ;;
+        download)
+            argument_roles="folder read"
+            option_roles="|--category=value|--parallel=value|--per-host=value|--most-mib=value|\
+--seconds=value|--attempts=value|"
+            network=yes
+            ;;
         evaluate)
             argument_roles="read"
             option_roles="|--data=read|--side=value|--output=folder|"
@@ -43,6 +49,10 @@ describe() {
             argument_roles="workspace"
             option_roles="|--format=value|--output=folder|--license=value|"
             ;;
+        frames)
+            argument_roles="folder read"
+            option_roles="|--category=value|--every=value|--max-size=value|--reader=value|"
+            ;;
         guess)
             argument_roles="read read"
             option_roles="|--top=value|--precision=value|"
@@ -51,12 +61,17 @@ describe() {
             argument_roles="read read folder"
             option_roles="|--min-score=value|--unsure=folder|--precision=value|"
             ;;
+        import)
+            argument_roles="folder read"
+            option_roles="|--category=value|--labels-from=value|--path-column=value|\
+--label-column=value|--images=read|--max-size=value|"
+            ;;
         lr-find)
             argument_roles="workspace"
-            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|--group-by=value|\
---hold-out=value|--seed=value|--groups=value|--tune-folds=value|--lr=value|\
---batch=value|--precision=value|--balance=value|--augment=value|\
---output=file|"
+            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|\
+--labels-from=value|--group-by=value|--hold-out=value|--seed=value|\
+--groups=value|--tune-folds=value|--lr=value|--batch=value|\
+--precision=value|--balance=value|--augment=value|--output=file|"
             network=yes
             ;;
         report)
@@ -77,18 +92,27 @@ describe() {
             ;;
         show-batch)
             argument_roles="workspace"
-            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|--group-by=value|\
---hold-out=value|--seed=value|--augment=value|--output=file|"
+            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|\
+--labels-from=value|--group-by=value|--hold-out=value|--seed=value|\
+--augment=value|--output=file|"
             network=yes
+            ;;
+        show-data)
+            argument_roles="workspace"
+            option_roles="|--labels-from=value|--group-by=value|--hold-out=value|--write-labels=file|"
             ;;
         train)
             argument_roles="workspace"
-            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|--group-by=value|\
---hold-out=value|--seed=value|--compare=value|--prefer=value|\
---fine-tune=value|--epochs=value|--groups=value|--tune-folds=value|\
---lr=value|--batch=value|--precision=value|--balance=value|--augment=value|\
---minutes=value|"
+            option_roles="|--backbone=value|--weights=read|--size=value|--fit=value|\
+--labels-from=value|--group-by=value|--hold-out=value|--seed=value|\
+--compare=value|--prefer=value|--fine-tune=value|--epochs=value|\
+--groups=value|--tune-folds=value|--lr=value|--batch=value|\
+--precision=value|--balance=value|--augment=value|--minutes=value|"
             network=yes
+            ;;
+        vary)
+            argument_roles="workspace"
+            option_roles="|--category=value|--like=value|--only=value|--crop-border=value|"
             ;;
         weights)
             argument_roles="value"

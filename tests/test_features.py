@@ -10,11 +10,12 @@ import pytest
 
 from pictures import write_jpegs
 from retrain.data.check import check
+from retrain.data.feature_cache import Features
 from retrain.data.images import PixelRules, read_pixels
 from retrain.data.records import Picture
 from retrain.data.sources import open_data
 from retrain.errors import WeightsError
-from retrain.features import Features, bottlenecks, cache_file
+from retrain.features import bottlenecks, cache_file
 from retrain.model.backbones import backbone_named
 from retrain.model.build import build_backbone
 from retrain.model.predict import BATCH, Forward

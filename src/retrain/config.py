@@ -149,6 +149,8 @@ class TrainConfig:
     reference: whether the bundle keeps features of some pictures, to tell strangers by.
     minutes: the time budget on a CPU; 0 for none.
     seed: the seed of everything that is random.
+    labels_from: a regular expression whose group `category` tells categories by paths; None where
+        folders or a table tell them.
     """
 
     pictures: PictureConfig = field(default_factory=PictureConfig)
@@ -164,6 +166,7 @@ class TrainConfig:
     reference: bool = True
     minutes: float = 30.0
     seed: int = 0
+    labels_from: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the configuration as nested dicts, ready for JSON."""

@@ -4,46 +4,23 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from albums import workspace
 from browser import CHROMIUM, CONTRASTS, READABLE, needs_browser
-from commands import PATIENCE, command, environment
+from commands import PATIENCE
+from page import opened, served
 from retrain.data.corrections import read_corrections
 from retrain.evaluate.findings import Finding, write_findings
 
 expect.set_options(timeout=1000 * PATIENCE)
 HOSTILE = '"><img src=x onerror=alert(1)>\n\u202egpj.<script>alert(2)</script>.jpg'
-
-
-@contextlib.contextmanager
-def served(root: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Start `retrain clean` and give its address; it is ended as Ctrl-C does."""
-    line = command("clean", root, "--no-browser", "--port", "0", *options)
-    with subprocess.Popen(
-        line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        if found is None:
-            process.kill()
-            assert process.stderr is not None
-            pytest.fail(process.stderr.read())
-        try:
-            yield found[0], process
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-                assert process.wait(PATIENCE) == 0, process.stderr and process.stderr.read()
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -52,25 +29,6 @@ def browser() -> Iterator[Browser]:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
-
-
-@contextlib.contextmanager
-def opened(browser: Browser, address: str, **how: Any) -> Iterator[Page]:
-    """Open the page; fail if it complains, or asks for anything that is not the server's."""
-    complaints: list[str] = []
-    own = address.split("?")[0]
-    context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **how})
-    context.set_default_timeout(1000 * PATIENCE)
-    page = context.new_page()
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("dialog", lambda dialog: complaints.append(dialog.message))
-    page.on("request", lambda r: None if r.url.startswith(own) else complaints.append(r.url))
-    page.goto(address)
-    page.locator(".tile img").first.wait_for()
-    yield page
-    context.close()
-    assert complaints == []
 
 
 def chosen(root: Path) -> list[tuple[str, str, str]]:

@@ -183,13 +183,31 @@ def test_long_lists_come_in_parts(place: Workspace) -> None:
     assert page.listed(Asked(kind="series"))["items"][0]["more"] == 36 - MOST_SHOWN
 
 
-def test_twins_share_what_is_said_of_them(place: Workspace) -> None:
+@pytest.fixture
+def twins(place: Workspace) -> Review:
+    """A review of a picture that lies in two categories."""
     twin = place.data / "stripes" / "twin.jpg"
     twin.write_bytes((place.data / "disc" / "disc-000.jpg").read_bytes())
-    page = review(place)
-    page.choose(seen(page, "disc/disc-000.jpg"), "out")
-    assert page.state()["left_out"] == 2
-    assert {c["name"]: c["count"] for c in page.state()["categories"]}["stripes"] == 6
+    return review(place)
+
+
+def test_twins_share_what_is_said_of_them(twins: Review) -> None:
+    changed = twins.choose(seen(twins, "disc/disc-000.jpg"), "out")
+    assert {one["name"]: (one["what"], one["files"]) for one in changed} == {
+        "disc/disc-000.jpg": ("out", 2),
+        "stripes/twin.jpg": ("out", 2),
+    }
+    assert twins.state()["left_out"] == 2
+    assert {c["name"]: c["count"] for c in twins.state()["categories"]}["stripes"] == 6
+
+
+def test_to_keep_one_of_two_twins_moves_the_other_to_it(twins: Review) -> None:
+    changed = twins.choose(seen(twins, "disc/disc-000.jpg"), "keep")
+    assert {one["name"]: one["what"] for one in changed} == {
+        "disc/disc-000.jpg": "keep",
+        "stripes/twin.jpg": "move",
+    }
+    assert {one["category"] for one in changed} == {"disc"}
 
 
 def test_names_that_turn_text_or_end_lines_are_shown_as_escapes() -> None:

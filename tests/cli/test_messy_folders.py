@@ -113,7 +113,7 @@ def test_films_and_giants_are_named_unread(tmp_path: Path) -> None:
     note = tmp_path / "peak"
     lines = looked_at(tmp_path, *measured(note))
     for name in ("one.mp4", "two.jpg"):
-        what = "a film (MP4); save the frames that you want as JPEG"
+        what = "a film (MP4); `retrain frames` takes pictures out of it"
         assert f"Skipped disc/{name}: {what}" in lines
     most = MAX_BYTES >> 20
     giant = f"Skipped disc/giant.jpg: 30,720 MiB; pictures above {most} MiB are not read"
@@ -186,7 +186,7 @@ def test_a_folder_of_heic_is_read_and_sorted(trained: Path, tmp_path: Path) -> N
         (b"8BPS\0\1", "a Photoshop document (PSD); export it"),
         (b"II*\0\x10\0\0\0CR\2\0", "a camera's raw file; export it"),
         (b"<?xml version='1.0'?>\n<svg width='3'/>", "a vector drawing (SVG); export it"),
-        (b"\0\0\0\x14ftypqt  ", "a film (MOV); save the frames"),
+        (b"\0\0\0\x14ftypqt  ", "a film (MOV); `retrain frames` takes"),
     ],
 )
 def test_what_is_no_picture_is_named_as_what_it_is(

@@ -1,5 +1,6 @@
 """What fine-tuning starts from, and which pictures judge it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -21,7 +22,7 @@ from retrain.progress import Silent
 from retrain.training.folds import assign_folds
 from retrain.training.head import Head, fit_head
 from retrain.training.history import EpochRow
-from retrain.training.labelled import Labelled
+from retrain.training.labelled import Labelled, Varied
 from retrain.training.logs import TensorBoard
 from retrain.training.mirrored import changed_by_mirror
 from retrain.training.store import Stores
@@ -205,3 +206,21 @@ def test_where_a_mirror_makes_another_category_views_are_not_mirrored(
     head = fit_head(train, folds, groups, config.head, None, Silent())
     changed = changed_by_mirror(task, head, forward)
     assert [task.categories[i] for i in changed] == expected
+
+
+def test_variations_of_judging_pictures_are_not_learned_from(network: keras.Model) -> None:
+    plain = some_task(network, [str(i) for i in range(20)])
+    train = plain.parts["train"]
+    pictures = [replace(picture, name=f"v {picture.name}") for picture in train.pictures]
+    task = replace(plain, varied=Varied(pictures, train.features + 0.1, np.arange(20)))
+    head = fit_head(
+        train, task.folds, task.groups, task.config.head, None, Silent(), varied=task.varied
+    )
+    jury = task.juries()[0]
+    tuning = Tuning.of(task, head, None, jury)
+    judging = {train.pictures[int(i)].name for i in judges(task)}
+    taught = [picture.name for picture in tuning.learned_from.pictures]
+    assert {picture.name for picture in tuning.judged_by.pictures} == judging
+    assert len(taught) == 2 * (20 - len(judging))
+    assert not {name.removeprefix("v ") for name in taught} & judging
+    assert len(Tuning.of(task, head, None, None).learned_from.labels) == 40

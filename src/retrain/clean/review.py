@@ -115,7 +115,7 @@ class Review:
         counts, said = Counter(self.album.counts), Counter[str]()
         for sha256 in chosen.said:
             for shown in self.album.of_content(sha256):
-                of = _picture(shown, chosen)
+                of = self._picture(shown, chosen)
                 said[of["what"]] += 1
                 counts[of["folder"]] -= 1
                 if of["what"] != "out":
@@ -145,7 +145,7 @@ class Review:
 
     def described(self, shown: Shown) -> dict[str, Any]:
         """Return what is known of one picture, as JSON values."""
-        return _picture(shown, self.corrections())
+        return self._picture(shown, self.corrections())
 
     def choose(
         self, seen: dict[str, str], choice: Choice, category: str = ""
@@ -174,24 +174,25 @@ class Review:
                 if shown is None:
                     raise PictureChanged("A picture is no longer in the data folder.")
                 self.album.unchanged(shown, sha256)
-                made.append(_correction(shown, choice, category, chosen))
+                made.append(self._correction(shown, choice, category, chosen))
             except PictureChanged as error:
                 problems[number] = str(error)
         if problems:
             raise NotAsShown(problems)
         add_corrections(self.workspace.corrections, made)
-        return self._answer(seen)
+        return self._answer(made)
 
     def undo(self) -> list[dict[str, Any]]:
         """Take back the newest choice; return the pictures that it was about."""
         back = take_back_last(self.workspace.corrections)
-        pictures = (shown for one in back for shown in self.album.of_content(one.sha256))
-        return self._answer([shown.id for shown in pictures])
+        return self._answer(back)
 
-    def _answer(self, numbers: Iterable[str]) -> list[dict[str, Any]]:
+    def _answer(self, made: Iterable[Correction]) -> list[dict[str, Any]]:
+        """Return the pictures that choices are about: all those of a content."""
         chosen = self.corrections()
-        found = (self.album.find(number) for number in numbers)
-        return [_picture(shown, chosen) for shown in found if shown]
+        contents = dict.fromkeys(one.sha256 for one in made)
+        found = (shown for sha256 in contents for shown in self.album.of_content(sha256))
+        return [self._picture(shown, chosen) for shown in found]
 
     def _found(self, chosen: Corrections, asked: Asked) -> Iterable[tuple[Finding, bool]]:
         """Yield the findings that are asked for, worst first, and whether each is decided."""
@@ -228,7 +229,7 @@ class Review:
             "done": done,
             "gone": len(found) - len(there),
             "more": max(0, len(there) - MOST_SHOWN),
-            "pictures": [_picture(shown, chosen) for shown in there[:MOST_SHOWN]],
+            "pictures": [self._picture(shown, chosen) for shown in there[:MOST_SHOWN]],
         }
 
     def _item_of_picture(self, shown: Shown, chosen: Corrections) -> dict[str, Any]:
@@ -242,34 +243,38 @@ class Review:
             "done": shown.sha256 in chosen.said,
             "gone": 0,
             "more": 0,
-            "pictures": [_picture(shown, chosen)],
+            "pictures": [self._picture(shown, chosen)],
         }
 
+    def _picture(self, shown: Shown, chosen: Corrections) -> dict[str, Any]:
+        said = chosen.of(shown.sha256)
+        folder = shown.picture.category
+        what = ""
+        if said.left_out:
+            what = "out"
+        elif said.category not in (None, folder):
+            what = "move"
+        elif said.right is not None:
+            what = "keep"
+        return {
+            "id": shown.id,
+            "sha256": shown.sha256,
+            "name": printable(shown.name),
+            "folder": folder,
+            "category": said.category or folder,
+            "what": what,
+            "files": len(self.album.of_content(shown.sha256)),
+        }
 
-def _picture(shown: Shown, chosen: Corrections) -> dict[str, Any]:
-    said = chosen.of(shown.sha256)
-    folder = shown.picture.category
-    what = ""
-    if said.left_out:
-        what = "out"
-    elif said.category not in (None, folder):
-        what = "move"
-    elif said.right is not None:
-        what = "keep"
-    return {
-        "id": shown.id,
-        "sha256": shown.sha256,
-        "name": printable(shown.name),
-        "folder": folder,
-        "category": said.category or folder,
-        "what": what,
-    }
-
-
-def _correction(shown: Shown, choice: Choice, category: str, chosen: Corrections) -> Correction:
-    now = chosen.of(shown.sha256).category or shown.picture.category
-    named = {"keep": now, "move": category}.get(choice, "")
-    return Correction(shown.sha256, shown.name, _WHAT[choice], named)
+    def _correction(
+        self, shown: Shown, choice: Choice, category: str, chosen: Corrections
+    ) -> Correction:
+        now = chosen.of(shown.sha256).category or shown.picture.category
+        named = {"keep": now, "move": category}.get(choice, "")
+        twins = {twin.picture.category for twin in self.album.of_content(shown.sha256)}
+        # What is said holds for a content: to keep one of two copies is to move the other there.
+        what = "other category" if choice == "keep" and twins != {now} else _WHAT[choice]
+        return Correction(shown.sha256, shown.name, what, named)
 
 
 def _checked(category: str) -> str:

@@ -4,14 +4,16 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from retrain.cli import train as train_command
 from retrain.cli.command import Command
 from retrain.cli.options import WORKSPACE
-from retrain.errors import BundleError
-from retrain.workspace import Workspace, open_run
+
+if TYPE_CHECKING:
+    from retrain.workspace import Workspace
 
 PORT = 8765
 
@@ -43,6 +45,7 @@ def command(tf_files: Path, host: str, port: int | None, browser: bool) -> None:
     from retrain.cli.console import Terminal
     from retrain.jobs.check import check
     from retrain.web import server as web
+    from retrain.workspace import Workspace
 
     workspace = Workspace(tf_files.absolute())
     arguments = training_arguments(workspace, tf_files)
@@ -79,8 +82,11 @@ def free_port(host: str, port: int | None) -> int:
     return PORT
 
 
-def training_arguments(workspace: Workspace, tf_files: Path) -> list[str]:
+def training_arguments(workspace: "Workspace", tf_files: Path) -> list[str]:
     """Return the arguments of a training like the one that made the published model."""
+    from retrain.errors import BundleError
+    from retrain.workspace import open_run
+
     try:
         words = shlex.split(open_run(workspace.root).manifest.command)
     except (BundleError, ValueError):
@@ -94,15 +100,19 @@ def _options(words: Sequence[str]) -> list[str]:
 
     A line that this version does not understand has none.
     """
-    parser = train_command.command.make_parser(
-        click.Context(train_command.command, resilient_parsing=True)
-    )
-    for place in range(len(words)):
-        others = [*words[:place], *words[place + 1 :]]
+    parser = train_command.command.make_parser(click.Context(train_command.command))
+
+    def workspace_of(line: Sequence[str]) -> str | None:
+        """Return the argument of a line; None where there is none, or "" if it is no such line."""
         try:
-            _, arguments, _ = parser.parse_args(list(others))
+            found = parser.parse_args([*line])[0].get("tf_files")
         except click.UsageError:
-            continue
-        if not arguments:
+            return ""
+        return found if isinstance(found, str) else None
+
+    own = workspace_of(words)
+    for place in (place for place, word in enumerate(words) if word == own):
+        others = [*words[:place], *words[place + 1 :]]
+        if workspace_of(others) is None:
             return [word for word in others if word not in ("--json", "--fresh", "--")]
     return []

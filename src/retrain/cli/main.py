@@ -15,18 +15,23 @@ from retrain.cli import (
     clean,
     compare,
     doctor,
+    download,
     evaluate,
     explain,
     export,
+    frames,
     guess,
     guess_dir,
+    import_,
     interrupts,
     lr_find,
     report,
     runs,
     serve,
     show_batch,
+    show_data,
     train,
+    vary,
     weights,
 )
 from retrain.cli.container import tell_of_links
@@ -54,7 +59,8 @@ def app(context: click.Context, debug: bool) -> None:
 
 COMMANDS = (
     *(train, guess, guess_dir, evaluate, compare, explain, report, check),
-    *(clean, export, serve, runs, show_batch, lr_find, weights, doctor),
+    *(clean, download, frames, import_, vary, export, serve),
+    *(runs, show_batch, show_data, lr_find, weights, doctor),
 )
 for module in COMMANDS:
     app.add_command(module.command)

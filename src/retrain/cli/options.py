@@ -168,6 +168,26 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
     return add
 
 
+labels_from_setting = setting(
+    "--labels-from",
+    "labels_from",
+    "Regular expression on paths, whose group (?P<category>...) is the category, instead of "
+    "folders; a group (?P<group>...) tells what stays together.",
+    str,
+)
+group_by_setting = setting(
+    "--group-by",
+    "split__group_by",
+    "Regular expression on paths; pictures for which it finds the same text stay together.",
+    str,
+)
+hold_out_setting = setting(
+    "--hold-out",
+    "split__hold_out",
+    "Share of the pictures that is kept for a test and never learned from; if not given, a "
+    "tenth of 1000 pictures or more, and none of fewer.",
+    click.FloatRange(0, 0.5),
+)
 picture_options = _together(
     setting(
         "--backbone", "backbone__name", "The network: auto, or one that `retrain weights` lists."
@@ -189,24 +209,14 @@ picture_options = _together(
         "pictures__fit",
         "How a picture becomes a square: by squashing it, cropping its middle, or padding it.",
     ),
-    setting(
-        "--group-by",
-        "split__group_by",
-        "Regular expression on paths; pictures for which it finds the same text stay together.",
-        str,
-    ),
+    labels_from_setting,
+    group_by_setting,
     setting(
         "--relate",
         "split__relate",
         "Look for copies and series of pictures, and keep them together; see docs/trust.md.",
     ),
-    setting(
-        "--hold-out",
-        "split__hold_out",
-        "Share of the pictures that is kept for a test and never learned from; if not given, a "
-        "tenth of 1000 pictures or more, and none of fewer.",
-        click.FloatRange(0, 0.5),
-    ),
+    hold_out_setting,
     setting("--seed", "seed", "Seed of everything that is random.", click.IntRange(min=0)),
 )
 

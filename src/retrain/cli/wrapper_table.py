@@ -19,7 +19,7 @@ HEADER = """\
 # describe COMMAND sets
 #   argument_roles   the role of each argument, in order; whatever follows is read
 #   option_roles     the role of each option that takes a value
-#   network, asks    "yes" where the command may download weights, and where it waits for an answer
+#   network, asks    "yes" where the command may download, and where it waits for an answer
 #   listens          "yes" where others on this machine connect to it
 # Roles: read, a path that is only read; workspace, a folder that is there and is written to;
 # folder and file, what is written and made if it is missing; value, which is no path.

@@ -2,15 +2,18 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from retrain.data.images import BadPicture, PixelRules, read_bytes, read_pixels
+from retrain.data.origins import Origin
 from retrain.data.records import Dataset, Example, Picture, Skipped
 from retrain.data.seen import SeenFiles
 from retrain.data.split import split_key
 from retrain.data.stream import ordered
 
+_OWN = Origin("")  # of a picture that the user put there
 AHEAD = 64  # files in flight: enough for every core, little in memory
 
 
@@ -31,8 +34,8 @@ def check(
         memory: file that remembers what decoded; always safe to delete.
 
     Returns:
-        The pictures that decode, in the dataset's order, and all files left out, the source's
-        included, by name.
+        The pictures that decode, in the dataset's order, variations with the key, category and side
+        of their originals; and all files left out, the source's included, by name.
     """
     pictures: list[Picture] = []
     skipped = list(dataset.skipped)
@@ -41,8 +44,11 @@ def check(
             if isinstance(result, BadPicture):
                 skipped.append(Skipped(example.name, str(result)))
             else:
-                pictures.append(_picture(example, result, group_by))
+                origin = dataset.origins.get(result, _OWN)
+                pictures.append(_picture(example, result, group_by, origin))
             advance(1)
+    pictures, orphans = _with_originals(pictures)
+    skipped += orphans
     return pictures, sorted(skipped, key=lambda bad: bad.name)
 
 
@@ -74,12 +80,30 @@ def _digest(path: Path, rules: PixelRules) -> str | BadPicture:
     return hashlib.sha256(content).hexdigest()
 
 
-def _picture(example: Example, sha256: str, group_by: str | None) -> Picture:
+def _with_originals(pictures: Sequence[Picture]) -> tuple[list[Picture], list[Skipped]]:
+    """Let variations follow their originals, wherever these lie by now; without one they go."""
+    originals = {picture.sha256: picture for picture in pictures if picture.varies is None}
+    found: list[Picture] = []
+    orphans = []
+    for picture in pictures:
+        if picture.varies is None:
+            found.append(picture)
+        elif original := originals.get(picture.varies):
+            found.append(
+                replace(picture, key=original.key, category=original.category, side=original.side)
+            )
+        else:
+            orphans.append(Skipped(picture.name, "a variation of a picture that is gone"))
+    return found, orphans
+
+
+def _picture(example: Example, sha256: str, group_by: str | None, origin: Origin) -> Picture:
     return Picture(
         path=example.path,
         name=example.name,
         category=example.category,
         sha256=sha256,
-        key=split_key(example.name, sha256, example.group, group_by),
+        key=split_key(example.name, sha256, example.group, group_by, origin.group),
         side=example.side,
+        varies=origin.varies or None,
     )

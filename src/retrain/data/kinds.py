@@ -20,7 +20,7 @@ _PICTURES: dict[str, _Magic] = {
 }
 
 _EXPORT = "export it as JPEG or PNG"
-_FRAMES = "save the frames that you want as JPEG"
+_FRAMES = "`retrain frames` takes pictures out of it"
 _FILM_BRANDS = (b"iso", b"mp4", b"avc1", b"M4V", b"3g", b"dash", b"MSNV", b"f4v", b"XAVC")
 RAW = f"a camera's raw file; {_EXPORT}"
 _OTHERS: tuple[tuple[_Magic, str], ...] = (
@@ -31,7 +31,7 @@ _OTHERS: tuple[tuple[_Magic, str], ...] = (
     ((0, (b"8BPS",)), f"a Photoshop document (PSD); {_EXPORT}"),
     ((0, (b"\0\0\0\x0cjP  ",)), f"a JPEG 2000 picture; {_EXPORT}"),
     ((0, (b"\0\0\0\x0cJXL ", b"\xff\x0a")), f"a JPEG XL picture; {_EXPORT}"),
-    ((0, (b"PK\x03\x04",)), "a ZIP archive; unpack it"),
+    ((0, (b"PK\x03\x04",)), "a ZIP archive; `retrain import` unpacks it"),
     ((4, tuple(b"ftyp" + brand for brand in _FILM_BRANDS)), f"a film (MP4); {_FRAMES}"),
     ((4, (b"ftypqt", b"moov", b"mdat", b"wide")), f"a film (MOV); {_FRAMES}"),
     ((8, (b"AVI ",)), f"a film (AVI); {_FRAMES}"),

@@ -1,10 +1,12 @@
 """The nouns of the data: a picture with its category, and the whole collection."""
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from retrain.data.origins import Origin
 from retrain.errors import DataError
 
 Side = Literal["train", "validation", "test"]
@@ -43,12 +45,14 @@ class Dataset:
 
     drawable: whether hashing may fill the test side, because the user left it open.
     notes: what the user should know about the folder, a line each.
+    origins: what is known of gathered pictures, by their sha256.
     """
 
     examples: tuple[Example, ...]
     skipped: tuple[Skipped, ...] = ()
     drawable: bool = True
     notes: tuple[str, ...] = ()
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Picture:
     """A picture that decodes.
 
     sha256: of the file's content, hex. key: the split keeps all pictures of one key together.
+    varies: the sha256 of the picture that this one was made of by `vary`; None for all others. Such
+        a picture only teaches: it goes with its original, and neither judges nor counts.
     """
 
     path: Path
@@ -64,6 +70,7 @@ class Picture:
     sha256: str
     key: str
     side: Side | None = None
+    varies: str | None = None
 
 
 def category_name(text: str) -> str:

@@ -1,12 +1,15 @@
 """Turns what lies in a data folder into a Dataset: class folders, a ready-made split, a CSV."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from retrain.data.images import is_picture
 from retrain.data.labels import LABELS, Labels
 from retrain.data.links import broken_link
+from retrain.data.origins import SOURCES, origins, read_sources
+from retrain.data.patterns import label_pattern, labelled
 from retrain.data.records import Dataset, Example, Side, Skipped, category_name
 from retrain.data.sides import is_test_open, side_named
 from retrain.errors import DataError, MachineError
@@ -16,17 +19,22 @@ from retrain.progress import counted
 JUNK = frozenset(("thumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin", "__macosx"))
 
 
-def open_data(data: Path) -> Dataset:
+def open_data(data: Path, labels_from: str | None = None) -> Dataset:
     """Find the examples below a data folder, in the order of their names; none is read yet.
 
     Args:
         data: holds `labels.csv`, or `train/` beside `valid/` or `test/`, or category folders; or
-            one folder that holds these.
+            one folder that holds these. Beside it may lie `sources.csv`, which says what gathered
+            pictures belong to.
+        labels_from: regular expression with the named group `category`, and perhaps `group`, that
+            is searched in each file's path; then folders and `labels.csv` say nothing.
 
     Raises:
+        UsageError: the expression cannot be used.
         DataError: there is no such folder, or no picture with a category in it.
         MachineError: the folder cannot be listed.
     """
+    pattern = label_pattern(labels_from) if labels_from else None
     if not data.is_dir():
         found = broken_link(data) or "no such folder"
         raise DataError(
@@ -36,21 +44,23 @@ def open_data(data: Path) -> Dataset:
         os.listdir(data)  # noqa: PTH208 - whatever goes wrong does so here
     except OSError as error:
         raise MachineError(f"{data} cannot be read: {error.strerror}.") from error
-    return _DataFolder(data).dataset()
+    return _DataFolder(data, pattern).dataset()
 
 
 class _DataFolder:
     """Reads one data folder; gathers what could not be listed, and what the user should know."""
 
-    def __init__(self, data: Path) -> None:
-        self._data = data
+    def __init__(self, data: Path, pattern: re.Pattern[str] | None = None) -> None:
+        self._data, self._pattern = data, pattern
         self._skipped: list[Skipped] = []
         self._unlistable: dict[Path, str] = {}  # reasons
         self._notes: list[str] = []
 
     def dataset(self) -> Dataset:
-        place = self._unwrapped()
-        examples = self._examples(place)
+        if self._pattern:
+            examples = self._from_paths(self._pattern)
+        else:
+            examples = self._examples(self._unwrapped())
         skipped = tuple(
             Skipped(self._name(folder), f"a folder that cannot be listed: {reason}")
             for folder, reason in self._unlistable.items()
@@ -63,7 +73,8 @@ class _DataFolder:
                 f"{self._data}/cat/1.jpg.{found}"
             )
         examples.sort(key=lambda example: example.name)
-        return Dataset(tuple(examples), skipped, is_test_open(examples), tuple(self._notes))
+        known = origins(read_sources(self._data.parent / SOURCES))
+        return Dataset(tuple(examples), skipped, is_test_open(examples), tuple(self._notes), known)
 
     def _examples(self, place: Path) -> list[Example]:
         if _holds_labels(place):
@@ -101,6 +112,14 @@ class _DataFolder:
         self._skipped += labels.skipped
         self._notes += labels.notes
         return labels.examples
+
+    def _from_paths(self, pattern: re.Pattern[str]) -> list[Example]:
+        names = [self._name(path) for path in self._files(self._data) if path.name != LABELS]
+        found, self._notes = labelled(names, pattern)
+        return [
+            Example(self._data / name, name, category, group=group)
+            for name, category, group in found
+        ]
 
     def _split_folders(self, place: Path) -> dict[Path, Side]:
         """Return the side of each folder of a ready-made split, or nothing where there is none.
@@ -196,6 +215,36 @@ class _DataFolder:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._data).as_posix()
+
+
+def place_for_new(data: Path) -> Path:
+    """Return the folder whose sub-folders are the categories to which pictures may be added.
+
+    That is the data folder, what wraps all in it, or the training side of a ready-made split.
+
+    Raises:
+        DataError: a labels.csv says what the pictures are, and would leave new ones out.
+    """
+    if not data.is_dir():
+        return data
+    folder = _DataFolder(data)
+    place = folder._unwrapped()
+    if _holds_labels(place):
+        raise DataError(
+            f"A training leaves out what {place / LABELS} does not name, and so it would new "
+            "pictures. Move that table away if folders tell the categories, too; else `retrain "
+            "import` makes folders of it in another workspace."
+        )
+    sides = folder._split_folders(place)
+    return next((place for place, side in sides.items() if side == "train"), place)
+
+
+def split_places(data: Path) -> dict[Side, Path]:
+    """Return the folder of each side of a ready-made split; none where there is no such split."""
+    if not data.is_dir():
+        return {}
+    folder = _DataFolder(data)
+    return {side: place for place, side in folder._split_folders(folder._unwrapped()).items()}
 
 
 def _holds_labels(folder: Path) -> bool:

@@ -19,6 +19,7 @@ TEST_SHARE = 0.1
 # Below, all pictures are learned from, and cross-fitting judges them all; docs/trust.md.
 ENOUGH_TO_HOLD_OUT = 1000
 GROUP = "group:"  # before a key that is no content's sha256
+SOURCE = "source:"  # before one that `sources.csv` has; related pictures may join such keys
 GROUP_MARK = "_nohash_"
 
 
@@ -37,7 +38,13 @@ def group_pattern(expression: str) -> re.Pattern[str]:
         ) from error
 
 
-def split_key(name: str, sha256: str, group: str | None = None, group_by: str | None = None) -> str:
+def split_key(
+    name: str,
+    sha256: str,
+    group: str | None = None,
+    group_by: str | None = None,
+    source: str | None = None,
+) -> str:
     """Return the key of a picture: its group if it has one, else its content.
 
     Args:
@@ -45,11 +52,14 @@ def split_key(name: str, sha256: str, group: str | None = None, group_by: str | 
         sha256: of the content; two identical files are one key.
         group: as given in labels.csv.
         group_by: regular expression searched in `name`; its first group, else its whole match.
+        source: the group that `sources.csv` has; closer than what the name tells.
     """
     if group:
         return f"{GROUP}{group}"
     if group_by and (match := group_pattern(group_by).search(name)):
         return f"{GROUP}{match[1] if match.re.groups and match[1] is not None else match[0]}"
+    if source:
+        return f"{SOURCE}{source}"
     stem = PurePosixPath(name).name
     if GROUP_MARK in stem:
         return f"{GROUP}{stem.split(GROUP_MARK)[0]}"

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.data.records import Picture
+from retrain.data.stream import evenly
 from retrain.evaluate.cues import (
     CUES,
     CueName,
@@ -21,7 +22,9 @@ from retrain.evaluate.cues import (
 )
 
 AREA, SURPRISE = 0.75, 4.0  # from which a cue counts; of the area, of its standard errors
+MOST_OTHERS = 400  # pictures beside a category's own in which an overlay is looked for
 MARKS: tuple[CueName, ...] = ("border", "overlay")
+DETAIL: tuple[CueName, ...] = ("size", "sharpness")  # which one category has less of
 
 
 @dataclass(frozen=True)
@@ -55,38 +58,50 @@ class Candidate:
 
 def candidates(judged: Judged, looks: Looks) -> list[Candidate]:
     """Return the cues that tell a category by themselves, those that tell most first."""
+    columns = {cue: looks.columns(cue) for cue in CUES if cue != "overlay"}
     found = []
     for category in range(len(judged.categories)):
-        if len(judged.categories) == 2 and category == 1:
-            found += _candidates(judged, looks, category, ("border", "overlay"))
-        else:
-            found += _candidates(judged, looks, category, CUES)
+        for cue in CUES:
+            if category == 1 and len(judged.categories) == 2 and cue not in (*MARKS, *DETAIL):
+                continue  # what tells one of two tells the other
+            if cue == "overlay":
+                one = _overlay(judged, looks.records["grey"], category)
+            else:
+                one = _plain(judged, cue, columns[cue], category)
+            found += [one] if one else []
     return sorted(found, key=lambda one: -one.area)
 
 
-def _candidates(
-    judged: Judged, looks: Looks, category: int, cues: Sequence[CueName]
-) -> list[Candidate]:
-    own, grey, found = judged.labels == category, looks.records["grey"], []
-    independent = len({g for g, o in zip(judged.groups, own, strict=True) if o})
+def _plain(judged: Judged, cue: CueName, columns: Values, category: int) -> Candidate | None:
+    """Try a cue that is numbers [n, m]."""
+    if (columns == columns[0]).all():
+        return None
+    own = judged.labels == category
+    scores = scores_of(columns, judged.labels, judged.fold, category)
+    strength = columns.max(axis=1) if cue == "border" else scores
+    if cue == "border" and strength[own].mean() <= strength[~own].mean():
+        return None  # the others have it
+    area = auroc(scores, own)
+    return Candidate(cue, category, area, strength) if _tells(judged, own, area) else None
+
+
+def _overlay(judged: Judged, grey: NDArray[np.uint8], category: int) -> Candidate | None:
+    """Look for something that is the same in all pictures; beside it, some others are enough."""
+    own = judged.labels == category
+    others = evenly(np.flatnonzero(~own).tolist(), MOST_OTHERS)
+    rows = np.sort(np.concatenate([np.flatnonzero(own), np.array(others, np.int64)]))
+    overlay = find_overlay(grey[rows], own[rows])
+    if overlay is None:
+        return None
+    scores = overlay_scores(grey[rows], judged.labels[rows], judged.fold[rows], category)
+    area = 0.0 if scores is None else auroc(scores, own[rows])
+    if not _tells(judged, own, area):
+        return None
+    return Candidate("overlay", category, area, overlay.scores(grey), overlay)
+
+
+def _tells(judged: Judged, own: NDArray[np.bool_], area: float) -> bool:
+    """Tell whether an area is large, and no chance; pictures that belong together count once."""
+    independent = len({group for group, o in zip(judged.groups, own, strict=True) if o})
     others = len(set(judged.groups)) - independent
-    for cue in cues:
-        overlay = None
-        if cue == "overlay":
-            scores = overlay_scores(grey, judged.labels, judged.fold, category)
-            overlay = find_overlay(grey, own)
-            if scores is None or overlay is None:
-                continue
-            strength = overlay.scores(grey)
-        else:
-            columns = looks.columns(cue)
-            if (columns == columns[0]).all():
-                continue
-            scores = scores_of(columns, judged.labels, judged.fold, category)
-            strength = columns.max(axis=1) if cue == "border" else scores
-        if cue == "border" and not strength[own].mean() > strength[~own].mean():
-            continue
-        area = auroc(scores, own)
-        if area >= AREA and surprise(area, independent, others) >= SURPRISE:
-            found.append(Candidate(cue, category, area, strength, overlay))
-    return found
+    return area >= AREA and surprise(area, independent, others) >= SURPRISE

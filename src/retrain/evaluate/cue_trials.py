@@ -165,7 +165,8 @@ class Trial:
     def _equalised(self, cue: CueName) -> tuple[Change | None, Sequence[Change] | None]:
         """Return what makes the category like the others, and what makes others like it.
 
-        What cannot be brought in, such as more pixels, is only taken away, and the reverse.
+        Detail is only taken from others, to make them like a category of few pixels or little
+        sharpness: a model that errs without the detail of its pictures took no shortcut.
         """
         looks = self.looks
 
@@ -186,9 +187,7 @@ class Trial:
         values = looks.sharpness if cue == "sharpness" else looks.shorter_side()
         change = interventions.blurred_to if cue == "sharpness" else interventions.shrunk_to
         own, other = middles(values)
-        if own > other:
-            return change(other), None
-        return None, [change(own)] * len(self.others)
+        return None, [change(own)] * len(self.others) if own < other else None
 
 
 def _difference(found: Values, beside: Values, how: str) -> Moved:

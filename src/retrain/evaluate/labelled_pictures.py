@@ -1,7 +1,7 @@
 """Labelled pictures to judge a model by: what a training held back, or a folder of the user's."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from retrain.data.corrections import CORRECTIONS, Corrections, read_corrections
 from retrain.data.images import BadPicture
+from retrain.data.origins import Origin
 from retrain.data.records import Example, Side, Skipped
 from retrain.data.sources import open_data
 from retrain.data.stream import ordered
@@ -163,6 +164,8 @@ def labelled_folder(runs: Sequence[Run], folder: Path, report: Reporter) -> Know
         ),
     ]
     examples = [e for e in dataset.examples if e.category not in unknown]
+    if any(origin.varies for origin in dataset.origins.values()):
+        examples = _without_variations(examples, dataset.origins, report)
     if not examples:
         raise DataError(
             f"Labelled pictures must be of the model's categories: {', '.join(labels)}. "
@@ -171,6 +174,18 @@ def labelled_folder(runs: Sequence[Run], folder: Path, report: Reporter) -> Know
         )
     _warn_of_learned(runs, examples, report)
     return KnownPictures(str(folder), "", examples, skipped)
+
+
+def _without_variations(
+    examples: Sequence[Example], origins: Mapping[str, Origin], report: Reporter
+) -> list[Example]:
+    """Leave out what `vary` made of pictures: it only teaches."""
+    contents = ordered(_digest, (e.path for e in examples), ahead=AHEAD)
+    known = (origins.get(sha256) for sha256 in contents)
+    kept = [e for e, o in zip(examples, known, strict=True) if o is None or not o.varies]
+    if left := len(examples) - len(kept):
+        report.say(f"{counted(left, 'variation')} of pictures are left out: these only teach.")
+    return kept
 
 
 def _warn_of_learned(runs: Sequence[Run], examples: Sequence[Example], report: Reporter) -> None:

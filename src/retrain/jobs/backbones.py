@@ -126,7 +126,9 @@ def _tried(name: str, workspace: Workspace, config: TrainConfig, report: Reporte
     task = extracted.task()
     train = task.parts["train"]
     weights = category_weights(train.labels, len(task.categories), config.balance)
-    head = fit_head(train, task.folds, task.groups, config.head, weights, Silent())
+    head = fit_head(
+        train, task.folds, task.groups, config.head, weights, Silent(), varied=task.varied
+    )
     judged = head.crossed.judged
     scores, labels = head.crossed.probabilities()[judged], train.labels[judged]
     found = Tried(

@@ -48,7 +48,9 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
     task = extracted.task()
     train = task.parts["train"]
     weights = category_weights(train.labels, len(task.categories), config.balance)
-    head = fit_head(train, task.folds, task.groups, config.head, weights, report)
+    head = fit_head(
+        train, task.folds, task.groups, config.head, weights, report, varied=task.varied
+    )
     folds = task.juries()
     tuning = Tuning.of(task, head, weights, folds[0] if folds else None)
     plan = untimed_plan(tuning)

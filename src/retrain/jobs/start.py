@@ -1,5 +1,6 @@
 """How every job on training pictures begins: backbone, pixel rules, pictures, weights, features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import keras
@@ -9,17 +10,12 @@ from numpy.typing import NDArray
 from retrain.config import TrainConfig
 from retrain.data.described import fingerprints
 from retrain.data.images import PixelRules
+from retrain.data.records import Picture
 from retrain.data.related import find
 from retrain.data.relations import with_previous
 from retrain.features import bottlenecks
-from retrain.jobs.training_data import (
-    Gathered,
-    TrainingData,
-    gather,
-    report_moved,
-    report_related,
-    split_up,
-)
+from retrain.jobs.told import report_moved, report_related
+from retrain.jobs.training_data import Gathered, TrainingData, gather, split_up
 from retrain.model.backbones import Backbone, input_size
 from retrain.model.build import build_backbone
 from retrain.model.devices import gpus
@@ -55,17 +51,23 @@ class Start:
         network = build_backbone(self.backbone, self.rules.size, self.weights)
         forward = Forward(network, constant=True)
         folder, pictures = self.workspace.bottlenecks, self.gathered.pictures
-        features = bottlenecks(pictures, network, forward, self.rules, folder, report)
+        every = [*pictures, *self.gathered.varied]
+        features = bottlenecks(every, network, forward, self.rules, folder, report)
         relations = self.gathered.before.relations
         if self.config.split.relate:
             records = fingerprints(pictures, folder, report)
-            relations = with_previous(find(pictures, records, features), relations)
+            found = find(pictures, records, features[: len(pictures)])
+            relations = with_previous(found, relations)
         data = split_up(self.gathered, relations, self.config, Silent())
         report_related(data, report)
         report_moved(self.data, data, report)
-        row_of = {picture.name: row for row, picture in enumerate(pictures)}
-        rows = [row_of[picture.name] for picture in data.pictures]
-        return Extracted(replace(self, data=data), network, forward, features[rows])
+        row_of = {picture.name: row for row, picture in enumerate(every)}
+
+        def of(those: Sequence[Picture]) -> NDArray[np.float32]:
+            return features[[row_of[picture.name] for picture in those]]
+
+        opening = replace(self, data=data)
+        return Extracted(opening, network, forward, of(data.pictures), of(data.varied))
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,14 @@ class Extracted:
     network: the backbone.
     forward: of the backbone.
     features: float32 [n, d] of `opening.data.pictures`.
+    varied: float32 [m, d] of `opening.data.varied`.
     """
 
     opening: Start
     network: keras.Model
     forward: Forward
     features: NDArray[np.float32]
+    varied: NDArray[np.float32]
 
     def task(self) -> Task:
         """Return what is to be learned."""
@@ -95,6 +99,7 @@ class Extracted:
             folds=data.folds,
             categories=data.categories,
             config=opening.config,
+            varied=data.made_of_training(self.varied),
         )
 
 

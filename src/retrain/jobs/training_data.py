@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from retrain.config import TrainConfig
 from retrain.data.check import check
-from retrain.data.corrections import CORRECTIONS, Corrected, Corrections, correct, read_corrections
+from retrain.data.corrections import Corrected, correct, read_corrections
 from retrain.data.groups import Joined, join
 from retrain.data.images import PixelRules
 from retrain.data.records import SIDES, Picture, Side, Skipped
@@ -21,15 +21,12 @@ from retrain.data.split import assign, group_pattern
 from retrain.errors import DataError
 from retrain.files import lines_digest
 from retrain.jobs.skipped import tell_skipped
+from retrain.jobs.told import report_corrections, report_counts, report_twins
 from retrain.progress import Reporter, counted
 from retrain.split_rows import PreviousSplit
 from retrain.training.folds import Folds, assign_folds
-from retrain.training.labelled import Labelled
+from retrain.training.labelled import Labelled, Varied
 from retrain.workspace import Workspace
-
-MOST_NAMED = 10  # pairs of pictures in two categories
-MANY_LOST = 0.1  # of the training pictures
-FEW_PICTURES = 20  # a category; retrain.py warned below it too
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,7 @@ class TrainingData:
     relations: what was found and what earlier runs knew, refused pairs included.
     gathered: what it was made of.
     fold_count: of cross-validation.
+    varied: variations of training pictures; these only teach, and are not among the pictures.
     """
 
     pictures: Sequence[Picture]
@@ -51,6 +49,7 @@ class TrainingData:
     relations: Sequence[Relation]
     gathered: "Gathered"
     fold_count: int
+    varied: Sequence[Picture] = ()
 
     @property
     def skipped(self) -> Sequence[Skipped]:
@@ -105,9 +104,17 @@ class TrainingData:
             start = rows.stop
         return parts
 
+    def made_of_training(self, features: NDArray[np.float32]) -> Varied | None:
+        """Put variations together with their features [m, d]; None where there are none."""
+        if not self.varied:
+            return None
+        rows = {picture.sha256: row for row, picture in enumerate(self.learned_from)}
+        return Varied(self.varied, features, np.array([rows[_of(p)] for p in self.varied], np.intp))
+
     def fingerprint(self) -> str:
         """Return a sha256 of names, categories and contents, hex."""
-        lines = [f"{p.name}\t{p.category}\t{p.sha256}" for p in self.pictures]
+        every = [*self.pictures, *self.varied]
+        lines = [f"{p.name}\t{p.category}\t{p.sha256}" for p in every]
         return lines_digest(lines)
 
     def split_fingerprint(self) -> str:
@@ -124,6 +131,7 @@ class Gathered:
     """All pictures that decode, before they are split.
 
     corrected: the pictures in the order of their names, and what corrections changed of them.
+    varied: variations of them, which only teach.
     skipped: files that were left out.
     drawable: whether the user left the test to be drawn.
     before: what the last run's split was.
@@ -133,6 +141,7 @@ class Gathered:
     skipped: Sequence[Skipped]
     drawable: bool
     before: PreviousSplit
+    varied: Sequence[Picture] = ()
 
     @property
     def pictures(self) -> Sequence[Picture]:
@@ -159,7 +168,7 @@ def gather(
     if group_by:
         group_pattern(group_by)
     corrections = read_corrections(workspace.corrections)
-    dataset = open_data(workspace.data)
+    dataset = open_data(workspace.data, config.labels_from)
     if returned := returned_pictures(workspace.returned, workspace.data):
         came_back = f"{counted(len(returned), 'picture')} in {workspace.returned} came back"
         if config.returned:
@@ -171,12 +180,14 @@ def gather(
         report.warn(note)
     with report.bar("checking pictures", len(dataset.examples)) as advance:
         memory = workspace.bottlenecks / f"checked-{rules}.sqlite"
-        pictures, skipped = check(dataset, rules, group_by, advance, memory)
+        every, skipped = check(dataset, rules, group_by, advance, memory)
     tell_skipped(skipped, report)
+    pictures = [picture for picture in every if picture.varies is None]
+    varied = [picture for picture in every if picture.varies is not None]
     corrected = correct(pictures, corrections)
-    _report_corrections(corrected, corrections, report)
-    _report_twins(corrected.pictures, report)
-    return Gathered(corrected, skipped, dataset.drawable, workspace.previous_split())
+    report_corrections(corrected, corrections, report)
+    report_twins(corrected.pictures, report)
+    return Gathered(corrected, skipped, dataset.drawable, workspace.previous_split(), varied)
 
 
 def split_up(
@@ -194,7 +205,7 @@ def split_up(
         DataError: fewer than two categories can be learned.
     """
     pictures = gathered.pictures
-    joined, sides = _sides(gathered, relations, config)
+    joined, sides = sides_of(gathered, relations, config)
     learnable = _learnable(pictures, sides)
     categories = tuple(sorted(learnable))
     for category in sorted({p.category for p in pictures} - learnable):
@@ -211,12 +222,28 @@ def split_up(
         )
     kept = [p for p in pictures if p.category in learnable]
     kept.sort(key=lambda p: (SIDES.index(sides[p.key]), p.name))
-    data = TrainingData(kept, categories, sides, joined, relations, gathered, config.head.folds)
+    teaching = {p.sha256 for p in kept if sides[p.key] == "train"}
+    data = TrainingData(
+        kept,
+        categories,
+        sides,
+        joined,
+        relations,
+        gathered,
+        config.head.folds,
+        [picture for picture in gathered.varied if picture.varies in teaching],
+    )
     report_counts(data, report)
     return data
 
 
-def _sides(
+def _of(picture: Picture) -> str:
+    """Return the sha256 of the picture that a variation was made of."""
+    assert picture.varies is not None
+    return picture.varies
+
+
+def sides_of(
     gathered: Gathered, relations: Sequence[Relation], config: TrainConfig
 ) -> tuple[Joined, dict[str, Side]]:
     """Join related pictures, but no series that would leave a category nothing to learn from."""
@@ -237,110 +264,3 @@ def _sides(
 
 def _learnable(pictures: Sequence[Picture], sides: Mapping[str, Side]) -> set[str]:
     return {picture.category for picture in pictures if sides[picture.key] == "train"}
-
-
-def report_related(data: TrainingData, report: Reporter) -> None:
-    """Say how many pictures belong together, and what speaks against it."""
-    present = {picture.sha256: picture.name for picture in data.pictures}
-    here = [r for r in data.relations if not r.refused and set(r.pair) <= present.keys()]
-    kinds = Counter("series" if relation.kind == "series" else "copies" for relation in here)
-    if here:
-        sizes = Counter(data.groups)
-        together = sum(size for size in sizes.values() if size > 1)
-        pairs = " and ".join(
-            f"{counted(count, 'pair')} of {'a series' if kind == 'series' else kind}"
-            for kind, count in sorted(kinds.items())
-        )
-        report.say(
-            f"Related pictures: {pairs} were found (related.csv names them); "
-            f"{counted(together, 'picture')} stay together in "
-            f"{counted(sum(size > 1 for size in sizes.values()), 'group')}."
-        )
-    for relation in data.joined.across[:MOST_NAMED]:
-        if set(relation.pair) <= present.keys():
-            one, other = (present[content] for content in relation.pair)
-            report.warn(f"The same picture in two categories ({relation.kind}): {one} and {other}.")
-    reasons = Counter(apart.reason for apart in data.joined.apart)
-    if reasons["half a category"]:
-        report.warn(
-            f"{counted(reasons['half a category'], 'pair')} of a series would join more than half "
-            "a category and were not joined: pictures of that category look alike throughout. If "
-            "they are one series, add pictures of another."
-        )
-    if reasons["nothing to learn from"]:
-        report.warn(
-            f"{counted(reasons['nothing to learn from'], 'pair')} of a series would have left a "
-            "category without training pictures and were not joined: some of them are for the test."
-        )
-
-
-def report_moved(before: TrainingData, after: TrainingData, report: Reporter) -> None:
-    """Say how many pictures are on each side now, and what can be done where many left training.
-
-    Args:
-        before: split without what was found just now.
-        after: split with it.
-        report: hears it.
-    """
-    if after.side_counts() == before.side_counts():
-        return
-    report.say("Pictures that belong together changed sides:")
-    report_counts(after, report)
-    lost = len(before.learned_from) - len(after.learned_from)
-    if lost > MANY_LOST * len(before.learned_from):
-        drawn = " --hold-out 0 learns from all pictures;" if after.gathered.drawable else ""
-        report.warn(
-            f"{counted(lost, 'picture')} left training, because they belong together with pictures "
-            f"that are held back.{drawn} --no-relate keeps them in training, but then what is held "
-            "back flatters the model."
-        )
-
-
-def _report_corrections(corrected: Corrected, corrections: Corrections, report: Reporter) -> None:
-    """Say what people corrected, and where that makes a category that no folder has."""
-    if words := corrected.in_words():
-        report.say(words)
-    if corrections.unreadable:
-        report.warn(
-            f"{counted(corrections.unreadable, 'line')} of {CORRECTIONS} cannot be read and "
-            "changed nothing."
-        )
-    moved = {picture.name for picture in corrected.moved}
-    own = {picture.category for picture in corrected.pictures if picture.name not in moved}
-    for category in sorted({picture.category for picture in corrected.pictures} - own):
-        report.warn(
-            f"Category {category!r} has no pictures but those that {CORRECTIONS} puts there; "
-            "perhaps its folder was renamed."
-        )
-
-
-def _report_twins(pictures: Sequence[Picture], report: Reporter) -> None:
-    """Warn of identical files that contradict each other or escape their group."""
-    first: dict[str, Picture] = {}
-    for picture in pictures:
-        twin = first.setdefault(picture.sha256, picture)
-        if twin.category != picture.category:
-            report.warn(f"The same picture in two categories: {twin.name} and {picture.name}.")
-        elif twin.key != picture.key:
-            report.warn(f"The same picture in two groups: {twin.name} and {picture.name}.")
-
-
-def report_counts(data: TrainingData, report: Reporter) -> None:
-    """Say how many pictures of each category are on each side, and where there are few."""
-    counts = data.side_counts()
-    report.say(
-        f"{counted(len(data.pictures), 'picture')} in "
-        f"{counted(len(data.categories), 'category', 'categories')}, "
-        f"{counted(len(data.skipped), 'file')} skipped."
-    )
-    filled = [side for side in SIDES if side in data.sides.values()]
-    row = report.table(("category", *filled))
-    for category in data.categories:
-        row([category, *(str(counts[category, side]) for side in filled)])
-    for category in data.categories:
-        total = sum(counts[category, side] for side in SIDES)
-        if total < FEW_PICTURES:
-            report.warn(
-                f"Category {category!r} has {counted(total, 'picture')}; with fewer than "
-                f"{FEW_PICTURES} a model is rarely reliable."
-            )

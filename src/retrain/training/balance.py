@@ -36,3 +36,18 @@ def prior_shift(weights: NDArray[np.float64] | None) -> NDArray[np.float32] | fl
     Once it is taken off again, scores are those of categories as frequent as they are.
     """
     return 0.0 if weights is None else np.log(weights).astype(np.float32)
+
+
+def varied_shift(
+    labels: NDArray[np.integer], of: NDArray[np.integer], categories: int
+) -> NDArray[np.float32]:
+    """Return what variations of pictures add to logits, float32 [k], as weights do.
+
+    Args:
+        labels: int [n], the categories of the training pictures, without their variations.
+        of: int [m], the row of each variation's original.
+        categories: k, the number of categories.
+    """
+    own = np.bincount(labels, minlength=categories)
+    all_of_it = own + np.bincount(labels[of], minlength=categories)
+    return np.log(all_of_it / np.maximum(own, 1)).astype(np.float32)

@@ -19,7 +19,6 @@ from retrain.model.predict import Forward, predict_logits
 from retrain.progress import Reporter, counted, duration
 from retrain.training.answers import Answers, has_lost
 from retrain.training.augment import strength
-from retrain.training.balance import prior_shift
 from retrain.training.calibration import TUNED, probability_losses
 from retrain.training.checkpoints import Checkpoints, Progress
 from retrain.training.fit import Course, Log
@@ -233,10 +232,10 @@ class Contest:
         return again(judged.progress.plan, len(of_picture) - first, count, 0 if seen else first)
 
     def _exportable(self, model: keras.Model) -> keras.Model:
-        """Return a fine-tuned model in float32, without the shift of weighted categories."""
+        """Return a fine-tuned model in float32, without the shift of weights and variations."""
         if model.dtype_policy.name != "float32":
             model = copy_under("float32", model, self.task.backbone, self.task.rules.size)
-        shift_bias(model, -prior_shift(self.weights))
+        shift_bias(model, -self.head.examples.shift)
         return model
 
     def _eased(self, model: keras.Model, tuning: Tuning, share: float) -> keras.Model:

@@ -301,7 +301,8 @@ class _Path:
         def without(own: slice) -> Regression:
             parts = [self.features[: own.start], self.features[own.stop :]]
             kept = np.concatenate([order[: own.start], order[own.stop :]])
-            labels, count = examples.labels[kept], examples.categories
+            parts, labels = examples.taught(parts, kept)
+            count = examples.categories
             return Regression(parts, labels, count, examples.weights, examples.axes)
 
         nothing = slice(len(order), len(order))

@@ -18,7 +18,7 @@ from retrain.training.crossfit import CrossFitted, Trial, cross_fit, seconds_exp
 from retrain.training.examples import Examples
 from retrain.training.folds import Folds
 from retrain.training.history import EpochRow
-from retrain.training.labelled import Labelled
+from retrain.training.labelled import Labelled, Varied
 from retrain.training.regression import Array
 
 COLUMNS = ("penalty", "train loss", "judged loss", "error rate", "macro-F1", "time")
@@ -73,6 +73,8 @@ def fit_head(
     config: HeadConfig,
     weights: NDArray[np.float64] | None,
     report: Reporter,
+    *,
+    varied: Varied | None = None,
 ) -> Head:
     """Fit the head on cached features, with as many penalties as it takes.
 
@@ -87,8 +89,10 @@ def fit_head(
         weights: of a picture by its category, float [k]; None if all count the same. Scores stay
             those of categories as frequent as they are.
         report: hears the estimate and shows a row a penalty.
+        varied: what was made of the pictures; heads learn from it as from its originals, and it is
+            judged by none.
     """
-    examples = Examples(train.features, train.labels, groups, weights)
+    examples = Examples(train.features, train.labels, groups, weights, varied)
     seconds = seconds_expected(examples, len(folds.numbers()) + 1)
     report.say(
         f"Head: logistic regression on {counted(len(train.labels), 'picture')}, cross-validated "

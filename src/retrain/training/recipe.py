@@ -79,7 +79,9 @@ def learn(
     if weights is not None:
         _tell_weights(train.labels, task.categories, weights, report)
     # The head: a convex problem on cached features.
-    head = fit_head(train, task.folds, task.groups, task.config.head, weights, report)
+    head = fit_head(
+        train, task.folds, task.groups, task.config.head, weights, report, varied=task.varied
+    )
     for row in head.rows():
         log.epoch(row)
     # Fine-tuning from there, if there is anything to gain and time for it.

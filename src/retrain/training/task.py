@@ -13,7 +13,7 @@ from retrain.data.images import PixelRules
 from retrain.data.records import Side
 from retrain.model.backbones import Backbone
 from retrain.training.folds import Folds
-from retrain.training.labelled import Labelled
+from retrain.training.labelled import Labelled, Varied
 
 JUDGES = 500  # groups of pictures that tell a gain from chance
 
@@ -30,6 +30,7 @@ class Task:
     folds: which training pictures judge together.
     categories: their names, in the order of the model's outputs.
     config: the recipe, and the seed.
+    varied: what was made of training pictures and only teaches; None for nothing.
     """
 
     network: keras.Model
@@ -40,6 +41,7 @@ class Task:
     folds: Folds
     categories: tuple[str, ...]
     config: TrainConfig
+    varied: Varied | None = None
 
     def juries(self) -> list[int]:
         """Return the folds that judge fine-tuning, in turn, if there is time for so many trainings.

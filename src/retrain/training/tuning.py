@@ -16,7 +16,6 @@ from retrain.model.devices import dtype_policy_name
 from retrain.model.folded import copy_weights, fold_batch_norm
 from retrain.model.predict import BATCH, Forward
 from retrain.progress import Reporter
-from retrain.training.balance import prior_shift
 from retrain.training.cut_views import CutViews
 from retrain.training.fit import Validation
 from retrain.training.head import Head
@@ -59,13 +58,15 @@ class Tuning:
     task: what is to be learned.
     start: the backbone with a head that has not seen the jury, float32; it is not changed.
     weights: how much a picture counts, by its category, float [k]; None if all count the same.
-    learned_from: pictures that it learns from.
+    shift: what weights and variations of pictures add to logits, float32 [k].
+    learned_from: pictures that it learns from, variations included.
     judged_by: pictures that tell how good it is; none of them is learned from.
     """
 
     task: Task
     start: keras.Model
     weights: NDArray[np.float64] | None
+    shift: NDArray[np.float32] | float
     learned_from: Labelled
     judged_by: Labelled
 
@@ -82,15 +83,17 @@ class Tuning:
             fold: that judges and is not learned from; None for all pictures to be learned from,
                 and judged by the validation side that the user made, if there is one.
         """
-        train = task.parts["train"]
+        train, shift = task.parts["train"], head.examples.shift
         if fold is None:
             start = add_head(task.network, head.kernel, head.bias)
-            return cls(task, start, weights, train, task.parts["validation"])
+            every = train.with_varied(task.varied)
+            return cls(task, start, weights, shift, every, task.parts["validation"])
         fair = head.crossed.heads[fold]
         start = add_head(task.network, fair.kernel, fair.bias)
         jury = task.folds.of_picture == fold
         others, own = np.flatnonzero(~jury), np.flatnonzero(jury)
-        return cls(task, start, weights, train.some(others), train.some(own))
+        taught = train.some(others).with_varied(task.varied and task.varied.among(others))
+        return cls(task, start, weights, shift, taught, train.some(own))
 
     @property
     def recipe(self) -> FineTuneConfig:
@@ -148,7 +151,7 @@ class Tuning:
             below, sampler = None, RandomViews(visits)
         optimizer = make_optimizer(self.recipe, rates, whole, task.backbone, groups)
         step = make_step(model, optimizer, self.recipe.smoothing, self.weights)
-        forward, shift = Forward(model), prior_shift(self.weights)
+        forward, shift = Forward(model), self.shift
         kept: list[NDArray[np.float16]] = []
 
         def shown() -> Iterator[NDArray[Any]]:
@@ -177,7 +180,7 @@ class Tuning:
         task = self.task
         policy = dtype_policy_name(task.config.precision)
         model = copy_under(policy, self.start, task.backbone, task.rules.size)
-        shift_bias(model, prior_shift(self.weights))
+        shift_bias(model, self.shift)
         free_last_groups(model, task.backbone, groups)
         return model
 

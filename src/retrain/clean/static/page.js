@@ -262,9 +262,11 @@ function paint(tile) {
   tile.element.dataset.what = picture.what;
   tile.said.replaceChildren(
     element("b", {}, picture.folder),
+    picture.files > 1 ? ` (${picture.files} files, one choice)` : "",
     ...(suggestion && !picture.what ? [" – rather ", element("b", {}, suggestion), "?"] : []),
   );
   const words = [picture.name.split("/").pop(), `in ${picture.folder}`];
+  if (picture.files > 1) words.push(`${picture.files} files of this content, one choice for all`);
   if (suggestion && !picture.what) words.push(`rather ${suggestion}?`);
   words.push(done || "not decided");
   tile.element.setAttribute("aria-label", words.join(", "));
@@ -496,13 +498,16 @@ function showHeat() {
   const base = `/picture/${picture.id}/${picture.sha256}/large.jpg`;
   const heat = `/heat/${picture.id}/${picture.sha256}.png?${new URLSearchParams({ category: wanted })}`;
   $("large").classList.toggle("heated", state.heat);
+  $("large").classList.add("waiting");
   $("large").src = state.heat ? heat : base;
 }
 
 $("large").onload = () => {
+  $("large").classList.remove("waiting");
   $("large-gone").hidden = true;
 };
 $("large").onerror = () => {
+  $("large").classList.remove("waiting");
   $("large-gone").hidden = false;
   $("large-gone").textContent = state.heat
     ? "The model has nothing to say about this category."
