@@ -89,13 +89,12 @@ def test_the_docs_are_readable(page_server: Server) -> None:
 
 def test_the_keyboard_alone_gets_everywhere(page_server: Server, trained: Path) -> None:
     with visited(page_server.address) as page:
-        page.bring_to_front()
         page.keyboard.press("Tab")
         until(page, "document.activeElement.id === 'file'")
-        with page.expect_file_chooser() as chooser:
-            page.keyboard.press("Enter")
-        chooser.value.set_files(str(trained / "data" / "stripes" / "stripes-001.jpg"))
-        page.wait_for_selector("article")
+        page.evaluate("document.activeElement.onclick = () => { window.asked = true; }")
+        page.keyboard.press("Enter")
+        until(page, "window.asked")  # what the browser shows then is its own
+        choose(page, trained / "data" / "stripes" / "stripes-001.jpg")
         reached = set()
         for _ in range(12):
             page.keyboard.press("Tab")

@@ -120,13 +120,15 @@ def test_a_broken_model_is_refused_and_the_old_one_stays(
 def test_who_stops_it_loses_no_request(trained: Path, photos: list[bytes], number: int) -> None:
     with started(trained) as server:
         answers: list[httpx.Response] = []
-        files = [("picture", (f"{i}.jpg", photos[i % len(photos)])) for i in range(60)]
+        files = [("picture", (f"{i}.jpg", photos[i % len(photos)])) for i in range(200)]
         asking = threading.Thread(target=lambda: answers.append(server.post("/", files=files)))
         asking.start()
-        time.sleep(0.15)
+        deadline = time.monotonic() + 60
+        while "retrain_requests_busy 1" not in server.get("/metrics").text:
+            assert time.monotonic() < deadline
         assert server.stop(number) == 0
         asking.join()
-        assert len(answers[0].json()) == 60
+        assert len(answers[0].json()) == 200
         assert server.events("stopped")
 
 
