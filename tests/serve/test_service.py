@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from commands import refused, retrain
+from commands import GUESS_FILES, refused, retrain
 from serving import Server, started
 
 
@@ -25,7 +25,7 @@ def own(trained: Path, tmp_path: Path) -> Path:
     for name in (run.name, "20991231T235959Z-later"):
         folder = root / "runs" / name
         folder.mkdir(parents=True)
-        for file in ("manifest.json", "model.tflite", "model.int8.tflite", "head.int8.npz"):
+        for file in ("manifest.json", *GUESS_FILES):
             if (run / file).exists():
                 shutil.copy(run / file, folder)
     later = root / "runs" / "20991231T235959Z-later" / "manifest.json"
@@ -120,13 +120,15 @@ def test_a_broken_model_is_refused_and_the_old_one_stays(
 def test_who_stops_it_loses_no_request(trained: Path, photos: list[bytes], number: int) -> None:
     with started(trained) as server:
         answers: list[httpx.Response] = []
-        files = [("picture", (f"{i}.jpg", photos[i % len(photos)])) for i in range(60)]
+        files = [("picture", (f"{i}.jpg", photos[i % len(photos)])) for i in range(200)]
         asking = threading.Thread(target=lambda: answers.append(server.post("/", files=files)))
         asking.start()
-        time.sleep(0.15)
+        deadline = time.monotonic() + 60
+        while "retrain_requests_busy 1" not in server.get("/metrics").text:
+            assert time.monotonic() < deadline
         assert server.stop(number) == 0
         asking.join()
-        assert len(answers[0].json()) == 60
+        assert len(answers[0].json()) == 200
         assert server.events("stopped")
 
 

@@ -59,7 +59,7 @@ def serve(service: Service, server: socket, ready: Callable[[], None]) -> None:
         open_journal()
         with contextlib.suppress(KeyboardInterrupt, Terminated):  # how a server ends
             if several:
-                # Each worker opens a model of its own; this one has shown that it can be done.
+                del app  # each worker opens a model of its own; this one has shown that it can
                 Multiprocess(_config(_Worker(service), service.config), [server]).run()
             else:
                 uvicorn.Server(_config(app, service.config)).run([server])

@@ -99,7 +99,7 @@ async function guess(picture) {
       answers.lastElementChild.remove();
     }
     const best = found.scores[0];
-    tell(`This is ${best.label}, with a score of ${percent(best.score)}.`);
+    tell(`This is ${best.label}, with a score of ${percent(best.score)}. ${found.familiar}`);
   } catch (error) {
     tell(error.message, true);
   }
@@ -110,6 +110,8 @@ function take(files) {
   if (picture) guess(picture);
 }
 
+// Elsewhere `capture` would only open the same window as the other.
+document.getElementById("camera").hidden = navigator.maxTouchPoints === 0;
 for (const input of document.querySelectorAll("input[type=file]")) {
   input.addEventListener("change", () => {
     take(input.files);
