@@ -9,6 +9,7 @@ from retrain.metrics import softmax
 from retrain.training.calibration import Prior, fit_temperature, likely_temperature
 
 Array = NDArray[np.float32]
+LEAST_GAIN = 0.01  # in log loss; more judges cost a minute each
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,6 @@ def is_better(gains: NDArray[np.floating]) -> bool:
 
 
 def has_lost(gains: NDArray[np.floating]) -> bool:
-    """Tell whether more judges would hardly change that the head is better."""
+    """Tell whether more judges would hardly find a gain that is worth their time."""
     error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else 0.0
-    return bool(gains.mean() + error < 0)
+    return bool(gains.mean() + error < LEAST_GAIN)

@@ -15,7 +15,7 @@ from retrain.model.backbones import Backbone
 from retrain.training.folds import Folds
 from retrain.training.labelled import Labelled, Varied
 
-JUDGES = 500  # groups of pictures that tell a gain from chance
+JUDGES = 150  # groups of pictures that tell a gain from chance; docs/recipes.md
 
 
 @dataclass(frozen=True)
