@@ -237,6 +237,17 @@ def test_on_a_machine_as_fast_as_expected_nothing_is_shortened(tmp_path: Path) -
     assert progress.finished
 
 
+def test_where_the_machine_recovers_early_the_cycle_becomes_longer_again(tmp_path: Path) -> None:
+    heard, clock = Heard(), Clock(3.0, 12, 1.0)
+    progress = run(
+        small_model(), tmp_path, 100, pace=Pace(1.0), deadline=140.0, clock=clock, log=heard
+    )
+    assert min(total for _, total in progress.plan.totals) < 80
+    assert progress.step == progress.plan.steps == 100
+    assert clock.now <= 140.0
+    assert heard.rates[max(heard.rates)] < 0.02 * RATES[1]
+
+
 def test_a_shortened_cycle_is_remembered_by_the_checkpoint(tmp_path: Path) -> None:
     clock = Clock(1.0, 30, 4.0)
     progress = run(small_model(), tmp_path, 100, pace=Pace(1.0), deadline=111.0, clock=clock)

@@ -85,7 +85,7 @@ def test_stored_views_are_expected_to_be_cheaper() -> None:
 
 
 def test_the_plan_knows_how_long_the_cycle_was_at_each_step() -> None:
-    plan = PLAN.shortened(100, 200).shortened(150, 180)
+    plan = PLAN.resized(100, 200).resized(150, 180)
     assert plan.steps == 180
     assert [plan.total_at(step) for step in (0, 99, 100, 149, 150, 179)] == [
         *(300, 300, 200, 200, 180, 180)
@@ -93,7 +93,7 @@ def test_the_plan_knows_how_long_the_cycle_was_at_each_step() -> None:
 
 
 def test_all_pictures_are_learned_as_often_as_some_were() -> None:
-    some = PLAN.shortened(100, 200)
+    some = PLAN.resized(100, 200)
     plan = again(some, 100, 125, new=25)
     fresh = math.ceil(25 * PLAN.views / PLAN.batch)
     assert plan.totals == ((0, 250),)
@@ -103,7 +103,7 @@ def test_all_pictures_are_learned_as_often_as_some_were() -> None:
     assert again(Plan(5, 0, 16, (1, 2), ((0, 8),)), 4, 5, new=1).steps == 10
 
 
-@pytest.mark.parametrize("plan", [PLAN, PLAN.shortened(9, 20), Plan(5, 0, 16, (1, 2), ((0, 7),))])
+@pytest.mark.parametrize("plan", [PLAN, PLAN.resized(9, 20), Plan(5, 0, 16, (1, 2), ((0, 7),))])
 def test_a_plan_is_read_as_it_was_written(plan: Plan) -> None:
     assert Plan.read(json.loads(json.dumps(plan.as_dict()))) == plan
 

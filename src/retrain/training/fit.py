@@ -24,6 +24,7 @@ from retrain.training.schedules import momentum, rate_share
 COLUMNS = ("round", "steps", "train loss", "valid loss", "error rate", "macro-F1", "rate", "time")
 READINGS = 50  # of the clock, in a cycle
 RECENT = 5  # readings that tell how fast the machine is now
+RECOVERED = 1.05  # times as many steps as the cycle has, for which it is worth being changed again
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,11 @@ class _Clock:
         self._readings.append((step, self._course.now()))
 
     def steps(self, step: int, plan: Plan) -> int:
-        """Return the number of steps with which the cycle ends in time; at most the plan's."""
+        """Return the number of steps with which the cycle ends in time.
+
+        In its first half a cycle that was shortened may become longer again, up to what was
+        planned, where the machine has recovered; later that would raise the rate once more.
+        """
         total, pace, now = plan.steps, plan.pace, self._course.now()
         if pace is None or math.isinf(self._course.deadline):
             return total
@@ -172,7 +177,9 @@ class _Clock:
         first, then = self._readings[0]
         expected = pace.seconds(first, step)
         slowdown = (now - then) / expected if expected > 0 else 1.0
-        return in_time(pace, step, total, max(slowdown, 1e-3), self._course.deadline - now)
+        most = plan.totals[0][1] if step < total / 2 else total
+        steps = in_time(pace, step, most, max(slowdown, 1e-3), self._course.deadline - now)
+        return steps if steps <= total or steps > RECOVERED * total else total
 
 
 def _round_end(step: int, steps: int) -> int:
@@ -213,8 +220,8 @@ def _train_round(
         tell(step, losses[-1], rates[-1], inputs)
         advance(1)
         steps = clock.steps(step, plan)
-        if steps < plan.steps:
-            plan = plan.shortened(step, steps)
+        if steps != plan.steps:
+            plan = plan.resized(step, steps)
     return replace(progress, plan=plan, step=step), (float(np.mean(losses)), max(rates))
 
 

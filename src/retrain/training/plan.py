@@ -53,7 +53,7 @@ class Plan:
     batch: the number of pictures in a step.
     learning_rates: the peaks of the first layer group and of the head.
     totals: from which step (from 0) on the cycle has how many steps; the first pair is the plan,
-        each further one a time when the clock shortened it.
+        each further one a time when the clock changed that.
     pace: how long its steps were expected to take; None where nothing was timed.
     seconds: how long the cycle was expected to take; None where nothing was timed.
     """
@@ -75,8 +75,8 @@ class Plan:
         """Return how many steps the cycle had when this step was taken."""
         return next(total for start, total in reversed(self.totals) if start <= step)
 
-    def shortened(self, step: int, steps: int) -> "Plan":
-        """Return the plan whose cycle ends earlier, from a step on."""
+    def resized(self, step: int, steps: int) -> "Plan":
+        """Return the plan whose cycle has another number of steps, from a step on."""
         return replace(self, totals=(*self.totals, (step, steps)))
 
     def as_dict(self) -> dict[str, Any]:
