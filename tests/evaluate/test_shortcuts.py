@@ -113,7 +113,7 @@ def blind(pixels: Pixels) -> NDArray[np.floating]:
     [
         (stamp, corner, 70.0, -1.0, "The same stamp, logo or bar in the lower left gives 'south'"),
         (border, rim, 60.0, -1.0, "A plain border gives 'south' away"),
-        (brighter, whole, 160.0, 1.0, "Brightness and contrast gives"),
+        (brighter, whole, 160.0, 1.0, "The brightness gives"),
     ],
 )
 def test_a_cue_that_the_model_uses_is_found_and_one_that_it_ignores_is_not(

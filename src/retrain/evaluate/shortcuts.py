@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from retrain.data.images import PixelRules
-from retrain.evaluate.cue_candidates import Candidate, Judged, candidates
+from retrain.evaluate.cue_candidates import MARKS, Candidate, Judged, candidates
 from retrain.evaluate.cue_trials import Answer, Moved, Trial
 from retrain.evaluate.cues import CueName, Looks
 from retrain.evaluate.findings import Finding
@@ -29,10 +29,14 @@ def shortcut_findings(
         rules: how they become the model's pixels.
         answer: what the model thinks of changed pixels.
     """
-    found = []
+    found: list[Finding] = []
+    marked: set[int] = set()  # categories with a mark, from which other cues follow
     for candidate in candidates(judged, looks)[:MOST_TRIED]:
+        if candidate.category in marked and candidate.cue not in MARKS:
+            continue
         moved = Trial(judged, looks, rules, answer, candidate).moved()
         if moved.counts(candidate):
+            marked |= {candidate.category} if candidate.cue in MARKS else set()
             found.append(_finding(judged, candidate, moved))
     return found
 
@@ -43,8 +47,8 @@ _SAID: dict[CueName, str] = {
     "format": "the file format",
     "size": "the size in pixels",
     "aspect": "the shape (width by height)",
-    "sharpness": "sharpness",
-    "brightness": "brightness and contrast",
+    "sharpness": "the sharpness",
+    "brightness": "the brightness",
     "camera": "the camera",
 }
 _REMEDIES: dict[CueName, str] = {
