@@ -6,9 +6,7 @@ from collections.abc import Callable
 from retrain.clean.album import Shown
 from retrain.data.images import BadPicture, Pixels, read_bytes, read_pixels
 from retrain.errors import BundleError, UsageError
-from retrain.evaluate.occlusion import occlusion
 from retrain.infer.answers import Answers
-from retrain.plots import overlay
 from retrain.run import Run
 from retrain.workspace import Workspace, open_run
 
@@ -41,6 +39,11 @@ class Heat:
             UsageError: the model does not know the category, or the picture cannot be read.
             BundleError: there is no model.
         """
+        from retrain.evaluate.occlusion import (
+            occlusion,
+        )  # SciPy and matplotlib; the page comes first
+        from retrain.plots import overlay
+
         with self._lock:
             run, answers = self._model()
             categories = run.manifest.labels

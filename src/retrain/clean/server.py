@@ -17,7 +17,6 @@ from retrain.data.corrections import read_corrections
 from retrain.data.images import PixelRules
 from retrain.evaluate.findings import JSON, Finding, read_findings
 from retrain.files import machine_errors
-from retrain.jobs.known_features import known_features
 from retrain.model.backbones import backbone_named
 from retrain.progress import Reporter, Silent
 from retrain.run import Run
@@ -109,6 +108,8 @@ def _default_rules() -> PixelRules:
 def _neighbours(
     album: Album, workspace: Workspace, run: Run | None
 ) -> Callable[[Shown], list[str]]:
+    from retrain.jobs.known_features import known_features  # SciPy with it; the page comes first
+
     pictures = album.all()
     known = known_features([shown.picture for shown in pictures], workspace, run, Silent())
     return Neighbours(pictures, known.values).of

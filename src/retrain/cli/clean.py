@@ -44,7 +44,7 @@ def command(tf_files: Path, host: str, port: int | None, browser: bool) -> None:
     from retrain.clean.server import Listening, serve_page
     from retrain.clean.training import Training
     from retrain.cli.console import Terminal
-    from retrain.jobs.check import check
+    from retrain.evaluate.findings import Finding
     from retrain.web import server as web
     from retrain.workspace import Workspace
 
@@ -64,9 +64,13 @@ def command(tf_files: Path, host: str, port: int | None, browser: bool) -> None:
 
     listening = Listening(host, free_port(host, port))
     terminal = Terminal()
-    serve_page(
-        workspace, lambda: check(tf_files, terminal).findings, training, listening, terminal, ready
-    )
+
+    def look() -> Sequence[Finding]:
+        from retrain.jobs.check import check  # takes a second, and is seldom needed
+
+        return check(tf_files, terminal).findings
+
+    serve_page(workspace, look, training, listening, terminal, ready)
 
 
 def free_port(host: str, port: int | None) -> int:
