@@ -54,7 +54,7 @@ def test_its_report_is_written_anew_and_a_picture_explained(old_workspace: Path)
     result = retrain("report", old_workspace)
     assert (result.returncode, result.stderr) == (0, "")
     after = (old_workspace / "model" / "report.html").read_text("utf-8")
-    assert after.count("<figure") == before.count("<figure") > 10
+    assert after.count("<figure") >= before.count("<figure") > 10  # doubtful pictures, too
     picture = old_workspace / "data" / "red" / "red é 10.jpg"
     assert as_json("explain", old_workspace, picture)[0]["categories"] == ["red"]
 

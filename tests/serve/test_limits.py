@@ -187,8 +187,8 @@ def test_more_requests_than_may_wait_are_told_to_come_again(trained: Path, photo
 
 def test_a_guess_that_takes_too_long_is_told_so(trained: Path) -> None:
     large = encoded(draw("noise", 0, (1500, 1500)), "PNG", compress_level=1)
-    with started(trained, "--timeout", "0.5", "--no-corrections") as server:
-        files = [("picture", ("a.png", large))] * 4
+    with started(trained, "--timeout", "0.1", "--no-corrections") as server:
+        files = [("picture", ("a.png", large))] * 12
         answer = server.post("/", files=files)
         assert (answer.status_code, list(answer.json())) in ((503, ["error"]), (408, ["error"]))
 

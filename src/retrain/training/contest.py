@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.config import FineTuneConfig
-from retrain.metrics import softmax
 from retrain.model.build import copy_under, shift_bias
 from retrain.model.predict import Forward, predict_logits
 from retrain.progress import Reporter, counted, duration
 from retrain.training.answers import Answers, has_lost
 from retrain.training.augment import strength
-from retrain.training.calibration import TUNED, probability_losses
+from retrain.training.calibration import HEADS, TUNED, probability_losses
 from retrain.training.checkpoints import Checkpoints, Progress
 from retrain.training.fit import Course, Log
 from retrain.training.head import Head
@@ -128,14 +127,17 @@ class Contest:
         return self._by_more(first, folds[1:])
 
     def gains(self, answers: Answers) -> NDArray[np.float64]:
-        """Return by how much the log loss of each judged picture is less than the head's, [m]."""
-        labels = answers.labels
+        """Return by how much the log loss of each judged picture is less than the head's, [m].
+
+        Both get their temperatures in the same way, so that calibration alone decides nothing.
+        """
         if len(answers.rows):
-            old = self.head.crossed.probabilities()[answers.rows]
+            logits = self.head.crossed.logits[answers.rows]
         else:
             logits = self.head.logits(self.task.parts["validation"].features)
-            old = softmax(logits, self.head.calibration.temperature)
-        return probability_losses(old, labels) - probability_losses(answers.probabilities(), labels)
+        head = replace(answers, logits=logits, share=0.0, prior=HEADS)
+        old = probability_losses(head.probabilities(), answers.labels)
+        return old - probability_losses(answers.probabilities(), answers.labels)
 
     def best(self, judged: Judged) -> Answers | None:
         """Return the answers at the share that did best; None if there are none."""
