@@ -19,7 +19,7 @@ from retrain.workspace import open_run
 @pytest.fixture(scope="module")
 def own() -> list[Image.Image]:
     """Pictures of the model's categories that it has not seen."""
-    return [draw(category, 950 + i) for category in CATEGORIES for i in range(20)]
+    return [draw(category, 950 + i) for category in CATEGORIES for i in range(60)]
 
 
 STRANGERS = [Image.new("RGB", (90, 80), colour) for colour in ("white", "black", "red")]
