@@ -105,7 +105,8 @@ def _options(words: Sequence[str]) -> list[str]:
 
     A line that this version does not understand has none.
     """
-    parser = train_command.command.make_parser(click.Context(train_command.command))
+    known = click.Context(train_command.command, help_option_names=["-h", "--help"])
+    parser = train_command.command.make_parser(known)
 
     def workspace_of(line: Sequence[str]) -> str | None:
         """Return the argument of a line; None where there is none, or "" if it is no such line."""

@@ -22,8 +22,6 @@ class Command(click.Command):
         listens: bool = False,
         **settings: Any,
     ) -> None:
-        # As in the group, so that help is the same for whoever asks a command by itself.
-        settings.setdefault("context_settings", {"help_option_names": ["-h", "--help"]})
         super().__init__(*args, **settings)
         self.network = network
         self.asks = asks
