@@ -17,6 +17,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers by the path."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # answers in two parts would wait for 40 ms
     server: "PictureServer"
 
     def do_GET(self) -> None:
