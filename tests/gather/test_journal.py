@@ -76,3 +76,17 @@ def test_what_stands_for_itself_does_so_whatever_a_variation_says() -> None:
         assert origins(rows) == {ONE: Origin("frames", "film 3")}
     assert origins([row(job="vary", sha256=ONE, group="no content")]) == {}
     assert origins([own | {"status": "duplicate"}]) == {}
+
+
+def test_what_a_killed_process_left_half_written_is_removed_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    category = tmp_path / "data" / "a"
+    category.mkdir(parents=True)
+    left, users, picture = (category / n for n in (".retrain-4711.part", ".1.part", "1.jpg"))
+    for path in (left, users, picture):
+        path.write_bytes(b"x")
+    with open_journal(tmp_path, nothing):
+        assert not left.exists()
+    assert users.exists()
+    assert picture.exists()

@@ -15,6 +15,7 @@ from pathlib import Path
 from retrain.data.origins import COLUMNS, KEPT, SOURCES, read_sources
 from retrain.errors import DataError, MachineError
 from retrain.files import ENCODE_ERRORS, machine_errors, write_csv
+from retrain.gather.place import remove_parts
 from retrain.workspace import lock_file
 
 Row = Mapping[str, str]
@@ -108,6 +109,8 @@ def _holds_something_else(path: Path) -> bool:
 def open_journal(root: Path, warn: Callable[[str], None]) -> Iterator[Journal]:
     """Open a workspace's journal for one gathering job; others wait outside.
 
+    What a killed job left half-written in the category folders is removed.
+
     Args:
         root: the workspace; it is there.
         warn: told if the file system has no locks.
@@ -118,7 +121,9 @@ def open_journal(root: Path, warn: Callable[[str], None]) -> Iterator[Journal]:
     """
     with machine_errors(root), (root / LOCK).open("a") as file:
         try:
-            if not lock_file(file):
+            if lock_file(file):
+                remove_parts(root / "data")
+            else:
                 warn(f"The file system of {root} has no locks: gather in one command at a time.")
         except BlockingIOError:
             raise MachineError(

@@ -12,6 +12,7 @@ from retrain.files import file_digest, machine_errors
 from retrain.infer.copying import make_copy
 from retrain.infer.names import folder_name
 
+_PART = ".retrain-{}.part"  # of a process, by its number
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
 
 
@@ -63,12 +64,22 @@ def add_file(target: Path, source: Path, sha256: str, link: bool) -> Path:
 def _add(target: Path, sha256: str, write: Callable[[Path], object]) -> Path:
     with machine_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.parent / f".{os.getpid()}.part"
+        part = target.parent / _PART.format(os.getpid())
         try:
             write(part)
             return settle(part, target, sha256)
         finally:
             part.unlink(missing_ok=True)
+
+
+def remove_parts(data: Path) -> None:
+    """Remove what a killed process left half-written in the category folders.
+
+    Args:
+        data: the folder of the categories; no other process may be writing there.
+    """
+    for part in data.glob(f"*/{_PART.format('*')}"):
+        part.unlink(missing_ok=True)
 
 
 def settle(part: Path, target: Path, sha256: str) -> Path:
