@@ -9,7 +9,13 @@ import click
 
 from retrain.cli.command import Command
 from retrain.cli.container import tell_of_links
-from retrain.cli.options import OUTPUT_FOLDER, PATH, json_option, precision_option
+from retrain.cli.options import (
+    OUTPUT_FOLDER,
+    PATH,
+    cluster_option,
+    json_option,
+    precision_option,
+)
 from retrain.config import GuessConfig, GuessPrecision, SortConfig
 from retrain.errors import InputsFailed
 
@@ -44,12 +50,14 @@ if TYPE_CHECKING:
     help="Folder for pictures set aside: those unlike anything the model learned from.",
 )
 @precision_option
+@cluster_option
 @json_option
 def command(
     tf_files: Path,
     src: Path,
     dest: Path,
     precision: GuessPrecision,
+    cluster: str | None,
     as_json: bool,
     **sorting: Any,
 ) -> None:
@@ -59,12 +67,10 @@ def command(
 
     Example: retrain guess-dir tf_files photos sorted
     """
-    from retrain.cli.console import Terminal
-    from retrain.jobs.guess_dir import sort_folder
     from retrain.progress import counted
 
     how = SortConfig(**sorting)
-    result = sort_folder(tf_files, src, dest, GuessConfig(precision), how, Terminal())
+    result = _sort(tf_files, src, dest, GuessConfig(precision), how, cluster)
     _tell_rest(result, src, how)
     for row in result.failed:
         click.echo(f"retrain: {row.source}: {row.error}", err=True)
@@ -78,6 +84,30 @@ def command(
             f"{counted(len(result.failed), 'file')} could not be guessed; see "
             f"{dest / 'results.csv'}."
         )
+
+
+def _sort(
+    tf_files: Path,
+    src: Path,
+    dest: Path,
+    guessing: GuessConfig,
+    how: SortConfig,
+    cluster: str | None,
+) -> "Sorted":
+    from retrain.cli.console import Terminal
+    from retrain.jobs.guess_dir import sort_folder, sort_with
+
+    report = Terminal()
+    if cluster is None:
+        return sort_folder(tf_files, src, dest, guessing, how, report)
+    from retrain.cluster.connect import joined
+    from retrain.cluster.guessing import ClusterModel
+    from retrain.workspace import open_run
+
+    run = open_run(tf_files)
+    with joined(cluster) as machines:
+        model = ClusterModel(machines, run, guessing.precision, report)
+        return sort_with(model, src, dest, how, report)
 
 
 def _tell_rest(result: "Sorted", src: Path, how: SortConfig) -> None:

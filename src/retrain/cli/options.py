@@ -294,6 +294,16 @@ def json_option(command: Command) -> Command:
     )
 
 
+def cluster_option(command: Command) -> Command:
+    """Add `--cluster`."""
+    return click.option(
+        "--cluster",
+        metavar="ADDRESS|local",
+        help="Work on a Ray cluster, by the HOST:PORT of its head, or on one of this machine; see "
+        "docs/cluster.md.",
+    )(command)
+
+
 def precision_option(command: Command) -> Command:
     """Add `--precision` of guesses."""
     return click.option(

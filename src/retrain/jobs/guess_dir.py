@@ -1,8 +1,9 @@
 """A folder of pictures, guessed and sorted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from retrain.config import GuessConfig, SortConfig
 from retrain.data.sources import visible_files
@@ -16,6 +17,19 @@ from retrain.infer.sources import absolute, count_sources, folders
 from retrain.progress import Reporter, counted
 from retrain.run import Run
 from retrain.workspace import open_run
+
+
+class Guesser(Protocol):
+    """What names the pictures: `retrain.infer.model.Model`, or one on many machines."""
+
+    run: Run
+
+    @property
+    def least_familiar(self) -> float | None:
+        """Below which a picture is a stranger, 0..1; None where the model cannot tell."""
+
+    def guess_all(self, pictures: Iterable[Path | Guess]) -> Iterator[Guess]:
+        """Yield a guess for each picture, in order; one that was made before is passed through."""
 
 
 @dataclass
@@ -72,7 +86,7 @@ def sort_folder(
 
 
 def sort_with(
-    model: Model, source: Path, destination: Path, sorting: SortConfig, report: Reporter
+    model: Guesser, source: Path, destination: Path, sorting: SortConfig, report: Reporter
 ) -> Sorted:
     """Do what `sort_folder` does with a model that is open."""
     source, destination = absolute(source), absolute(destination)
@@ -81,7 +95,7 @@ def sort_with(
 
 
 def _sort(
-    model: Model,
+    model: Guesser,
     source: Path,
     destination: Path,
     sorting: SortConfig,
