@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -14,11 +15,27 @@ import numpy as np
 from retrain.data.feature_cache import SUFFIX, FeatureCache, Features
 from retrain.data.images import PixelRules
 from retrain.data.records import Picture
-from retrain.data.stream import pixel_batches
+from retrain.data.stream import batched, pixel_batches
 from retrain.errors import WeightsError
 from retrain.files import machine_errors
 from retrain.model.predict import BATCH, Forward
 from retrain.progress import Reporter, counted, duration
+
+
+class Machines(Protocol):
+    """Other machines that compute features."""
+
+    def compute(
+        self, missing: Mapping[bytes, Path], model: keras.Model, rules: PixelRules, report: Reporter
+    ) -> Iterator[tuple[bytes, Features]]:
+        """Yield the features [d] of pictures, by the sha256 of their contents, in order.
+
+        Args:
+            missing: the path of each picture, by the sha256 of its content.
+            model: the backbone, uint8 pixels to features.
+            rules: how pictures become its pixels.
+            report: hears of machines that fail.
+        """
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -50,6 +67,7 @@ def bottlenecks(
     rules: PixelRules,
     folder: Path,
     report: Reporter,
+    machines: Machines | None = None,
 ) -> Features:
     """Return the features of all pictures, computing only those that the cache lacks.
 
@@ -60,6 +78,7 @@ def bottlenecks(
         rules: how pictures become the model's pixels.
         folder: the folder of all caches, which is always safe to delete.
         report: hears the estimate and shows the progress.
+        machines: that compute them; None for this one.
 
     Returns:
         The features, float32 [n, d].
@@ -87,45 +106,37 @@ def bottlenecks(
     if not rows:
         report.say(f"The features of {counted(len(pictures), 'picture')} were cached.")
     missing = {digest: pictures[own[0]].path for digest, own in rows.items()}
-    for digest, values in _computed(missing, forward, rules, cache, report):
-        features[rows[digest]] = values
+    if not missing:
+        return features
+    if machines is None:
+        computed = _computed_here(missing, forward, rules, report)
+    else:
+        computed = machines.compute(missing, model, rules, report)
+    with cache.appending() as append, report.bar("features", len(missing)) as advance:
+        for some in batched(computed, BATCH):
+            if not np.isfinite([values for _, values in some]).all():
+                raise WeightsError(
+                    "The backbone must turn pictures into numbers. Received: values that are not "
+                    "finite, so its weights are damaged. Delete their file, or name another.",
+                    setting="weights",
+                )
+            append(some)
+            for digest, values in some:
+                features[rows[digest]] = values
+            advance(len(some))
     return features
 
 
-def _computed(
-    missing: Mapping[bytes, Path],
-    forward: Forward,
-    rules: PixelRules,
-    cache: FeatureCache,
-    report: Reporter,
+def _computed_here(
+    missing: Mapping[bytes, Path], forward: Forward, rules: PixelRules, report: Reporter
 ) -> Iterator[tuple[bytes, Features]]:
-    """Yield the features [d] of pictures that the cache lacks, appending each batch to it.
-
-    Args:
-        missing: the path of each picture, by the sha256 of its content.
-        forward: the compiled forward pass of the backbone.
-        rules: how pictures become the backbone's pixels.
-        cache: the cache to append to.
-        report: hears the estimate and shows the progress.
-    """
-    if not missing:
-        return
+    """Yield what `Machines.compute` does, by this machine."""
     estimate = seconds_per_picture(forward, rules.size) * len(missing)
     report.say(
         f"Features: computing those of {counted(len(missing), 'picture')} in one pass through the "
         f"backbone, about {duration(estimate)}."
     )
     digests = iter(missing)
-    with cache.appending() as append, report.bar("features", len(missing)) as advance:
-        for pixels in pixel_batches([*missing.values()], rules, BATCH):
-            values = forward(pixels)
-            if not np.isfinite(values).all():
-                raise WeightsError(
-                    "The backbone must turn pictures into numbers. Received: values that are not "
-                    "finite, so its weights are damaged. Delete their file, or name another.",
-                    setting="weights",
-                )
-            batch = [(digest, one) for one, digest in zip(values, digests, strict=False)]
-            append(batch)
-            yield from batch
-            advance(len(values))
+    for pixels in pixel_batches([*missing.values()], rules, BATCH):
+        for values in forward(pixels):
+            yield next(digests), values

@@ -9,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pictures import write_jpegs
 from retrain.config import TrainConfig
 from retrain.data.images import PixelRules
 from retrain.data.records import Picture, Side
@@ -20,7 +19,7 @@ from retrain.model.predict import Forward, predict_logits
 from retrain.model.weights import Weights, obtain
 from retrain.progress import Silent
 from retrain.training.folds import assign_folds
-from retrain.training.head import Head, fit_head
+from retrain.training.head import fit_head
 from retrain.training.history import EpochRow
 from retrain.training.labelled import Labelled, Varied
 from retrain.training.logs import TensorBoard
@@ -28,49 +27,15 @@ from retrain.training.mirrored import changed_by_mirror
 from retrain.training.store import Stores
 from retrain.training.task import Task
 from retrain.training.tuning import Tuning
+from tasks import BACKBONE, some_task, tuning_of
 
 pytestmark = pytest.mark.slow  # trains
-
-BACKBONE = backbone_named("mobilenetv2_035")
 
 
 @pytest.fixture(scope="module")
 def network() -> keras.Model:
     keras.utils.set_random_seed(0)
     return build_backbone(BACKBONE, 32, Weights("none"))
-
-
-def some_task(
-    network: keras.Model, groups: list[str], validation: int = 0, folder: Path | None = None
-) -> Task:
-    """Return a task of two categories by turns, its features made up, without pictures or with."""
-    rng, width = np.random.default_rng(0), network.output_shape[-1]
-    files = write_jpegs(folder, "disc", len(groups)) if folder else []
-
-    def part(count: int) -> Labelled:
-        features = rng.normal(0, 1, (count, width)).astype(np.float32)
-        paths = files[:count] or [Path(f"{i}.jpg") for i in range(count)]
-        pictures = [Picture(p, p.name, "disc", f"{i:064x}", p.name) for i, p in enumerate(paths)]
-        return Labelled(pictures, features, np.arange(count) % 2)
-
-    train, config = part(len(groups)), TrainConfig()
-    return Task(
-        network=network,
-        backbone=BACKBONE,
-        rules=PixelRules(32, "squash"),
-        parts={"train": train, "validation": part(validation), "test": part(0)},
-        groups=groups,
-        folds=assign_folds(groups, train.labels, config.head.folds),
-        categories=("often", "rare"),
-        config=config,
-    )
-
-
-def tuning_of(task: Task, weights: NDArray[np.float64] | None = None) -> tuple[Tuning, Head]:
-    """Return what the first fold judges."""
-    train, config, juries = task.parts["train"], task.config.head, task.juries()
-    head = fit_head(train, task.folds, task.groups, config, weights, Silent())
-    return Tuning.of(task, head, weights, juries[0] if juries else None), head
 
 
 def judges(task: Task) -> NDArray[np.intp]:

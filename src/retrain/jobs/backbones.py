@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from retrain.config import Prefer, TrainConfig
 from retrain.errors import WeightsError
-from retrain.features import seconds_per_picture
+from retrain.features import Machines, seconds_per_picture
 from retrain.jobs.start import start
 from retrain.model.backbones import backbone_named, input_size
 from retrain.model.weights import ready_file
@@ -41,7 +41,7 @@ class Tried:
 
 
 def with_best_backbone(
-    workspace: Workspace, config: TrainConfig, report: Reporter
+    workspace: Workspace, config: TrainConfig, report: Reporter, machines: Machines | None = None
 ) -> tuple[TrainConfig, str | None]:
     """Return the configuration with the backbone that a comparison of heads chose, and why.
 
@@ -49,6 +49,7 @@ def with_best_backbone(
         workspace: locked by the caller. Features stay in it, so that the training finds them.
         config: names the backbones; unchanged and without a reason where it names none.
         report: shows the table.
+        machines: that help; None for this one alone.
 
     Raises:
         DataError, WeightsError, MachineError, UsageError: see `errors.py`; `WeightsError` if the
@@ -72,7 +73,7 @@ def with_best_backbone(
             f"{', '.join(names)}, all without weights.",
             setting="compare",
         )
-    tried = [_tried(name, workspace, config, report) for name in ready]
+    tried = [_tried(name, workspace, config, report, machines) for name in ready]
     row_out = report.table(COLUMNS)
     for found in tried:
         row_out(_cells(found))
@@ -120,9 +121,15 @@ def _cells(tried: Tried) -> list[str]:
     ]
 
 
-def _tried(name: str, workspace: Workspace, config: TrainConfig, report: Reporter) -> Tried:
+def _tried(
+    name: str,
+    workspace: Workspace,
+    config: TrainConfig,
+    report: Reporter,
+    machines: Machines | None,
+) -> Tried:
     own = replace(config, backbone=replace(config.backbone, name=name))
-    extracted = start(workspace, own, report, "to compare it").extract(report)
+    extracted = start(workspace, own, report, "to compare it", machines).extract(report)
     task = extracted.task()
     train = task.parts["train"]
     weights = category_weights(train.labels, len(task.categories), config.balance)

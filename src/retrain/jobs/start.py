@@ -13,7 +13,7 @@ from retrain.data.images import PixelRules
 from retrain.data.records import Picture
 from retrain.data.related import find
 from retrain.data.relations import with_previous
-from retrain.features import bottlenecks
+from retrain.features import Machines, bottlenecks
 from retrain.jobs.told import report_moved, report_related
 from retrain.jobs.training_data import Gathered, TrainingData, gather, split_up
 from retrain.model.backbones import Backbone, input_size
@@ -28,7 +28,10 @@ from retrain.workspace import Workspace
 
 @dataclass(frozen=True)
 class Start:
-    """What is known before anything is computed. reason: why this backbone."""
+    """What is known before anything is computed.
+
+    reason: why this backbone. machines: that help; None for this one alone.
+    """
 
     workspace: Workspace
     config: TrainConfig
@@ -38,6 +41,7 @@ class Start:
     gathered: Gathered
     data: TrainingData
     weights: Weights
+    machines: Machines | None = None
 
     def extract(self, report: Reporter) -> "Extracted":
         """Send all pictures through the backbone, find those that belong together, and split them.
@@ -52,7 +56,7 @@ class Start:
         forward = Forward(network, constant=True)
         folder, pictures = self.workspace.bottlenecks, self.gathered.pictures
         every = [*pictures, *self.gathered.varied]
-        features = bottlenecks(every, network, forward, self.rules, folder, report)
+        features = bottlenecks(every, network, forward, self.rules, folder, report, self.machines)
         relations = self.gathered.before.relations
         if self.config.split.relate:
             records = fingerprints(pictures, folder, report)
@@ -104,7 +108,11 @@ class Extracted:
 
 
 def start(
-    workspace: Workspace, config: TrainConfig, report: Reporter, reason: str | None = None
+    workspace: Workspace,
+    config: TrainConfig,
+    report: Reporter,
+    reason: str | None = None,
+    machines: Machines | None = None,
 ) -> Start:
     """Choose the backbone, read the pictures, and find the weights.
 
@@ -113,6 +121,7 @@ def start(
         config: everything that can be chosen.
         report: hears what happens.
         reason: why this backbone; None for what the choice itself says.
+        machines: that help; None for this one alone.
 
     Raises:
         DataError, WeightsError, MachineError, UsageError: see `errors.py`.
@@ -126,4 +135,4 @@ def start(
     # What the data does not allow is said before anything is computed.
     data = split_up(gathered, gathered.before.relations, config, report)
     weights = obtain(backbone, config.backbone.weights, report.say)
-    return Start(workspace, config, backbone, reason, rules, gathered, data, weights)
+    return Start(workspace, config, backbone, reason, rules, gathered, data, weights, machines)

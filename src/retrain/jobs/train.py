@@ -23,7 +23,7 @@ from retrain.data.records import Skipped
 from retrain.errors import ChecksFailed, MachineError, Terminated, first_line
 from retrain.evaluate.advice import advice
 from retrain.evaluate.findings import write_findings
-from retrain.features import seconds_per_picture
+from retrain.features import Machines, seconds_per_picture
 from retrain.jobs.backbones import with_best_backbone
 from retrain.jobs.check import check_held
 from retrain.jobs.exports import Exports, expected_seconds, write_exports
@@ -70,7 +70,12 @@ class Trained:
 
 
 def train(
-    root: Path, config: TrainConfig, report: Reporter, fresh: bool = False, command: str = ""
+    root: Path,
+    config: TrainConfig,
+    report: Reporter,
+    fresh: bool = False,
+    command: str = "",
+    machines: Machines | None = None,
 ) -> Trained:
     """Train on `root/data` and publish the model as `root/model`.
 
@@ -80,6 +85,7 @@ def train(
         report: hears what happens.
         fresh: forget interrupted trainings instead of going on with one.
         command: that people would type to train so again, for the report.
+        machines: that help; None for this one alone.
 
     Raises:
         DataError, WeightsError, MachineError, UsageError: see `errors.py`.
@@ -94,9 +100,9 @@ def train(
                 f"The file system of {workspace.root} has no links: "
                 f"{workspace.model.name} will be a file that holds the run's name."
             )
-        config, reason = with_best_backbone(workspace, config, report)
+        config, reason = with_best_backbone(workspace, config, report, machines)
         # Pictures, backbone and weights; each picture goes through the backbone once.
-        extracted = start(workspace, config, report, reason).extract(report)
+        extracted = start(workspace, config, report, reason, machines).extract(report)
         opening, task = extracted.opening, extracted.task()
         # An interrupted training of the same goes on.
         run = begin(opening, Identity.of(opening, config, _machine(config)), fresh, report)

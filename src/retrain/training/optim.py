@@ -27,6 +27,8 @@ class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
 
     Keras' own AdamW knows one rate for all variables, hence one decay, and a constant momentum.
     `set_pace` moves rate and momentum between steps, so that a plan can be shortened on the way.
+
+    takes_sums: whether gradients come summed over all replicas.
     """
 
     def __init__(self, rates: Mapping[str, float], weight_decay: float, **others: Any) -> None:
@@ -40,7 +42,7 @@ class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         """
         others |= {"beta_2": BETA_2, "epsilon": EPSILON, "learning_rate": max(rates.values())}
         super().__init__(weight_decay=weight_decay, **others)
-        self.rates = dict(rates)
+        self.rates, self.takes_sums = dict(rates), False
         self._shares: list[float] = []
         self._decays: list[float] = []
 
@@ -78,6 +80,12 @@ class LayerwiseAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         deviation = ops.sqrt(second / (1 - ops.power(ops.cast(self.beta_2, kind), count)))
         towards_zero = self._decays[index] * ops.convert_to_tensor(variable)
         self.assign_sub(variable, rate * (mean / (deviation + self.epsilon) + towards_zero))
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        """Sum gradients of replicas, unless `make_step` has done so before they were clipped."""
+        if self.takes_sums:
+            return grads_and_vars
+        return super()._all_reduce_sum_gradients(grads_and_vars)
 
     def _apply_weight_decay(self, variables: Any) -> None:
         """Do nothing, since `update_step` decays: Keras would decay all layers at one rate."""
@@ -136,6 +144,10 @@ def make_step(
     It is compiled once for batches of any size; `train_on_batch` would compile again for the last,
     smaller one.
 
+    Under a distribution strategy the replicas of this process share the batch that it is given, and
+    gradients are those of the batches of all processes together: the loss is the mean over these,
+    gradients are summed, then clipped, then applied, as one device would.
+
     Args:
         model: the model to train, to logits.
         optimizer: the optimiser of the model's trainable variables.
@@ -148,20 +160,40 @@ def make_step(
     ):
         raise AssertionError("mixed_float16 without loss scaling loses small gradients")
     optimizer.build(model.trainable_variables)
+    getattr(optimizer, "inner_optimizer", optimizer).takes_sums = True
     loss_function = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=smoothing
+        from_logits=True, label_smoothing=smoothing, reduction="sum"
     )
 
     signature, call = fed(model)
     each = None if weights is None else tf.constant(weights[:, None], tf.float32)
+    strategy = tf.distribute.get_strategy()
+    replicas = strategy.num_replicas_in_sync
+    here = len(strategy.extended.worker_devices) if replicas > 1 else 1
+
+    def summed(values: Any) -> Any:
+        """Sum what replicas have; all get the sum."""
+        if replicas == 1:
+            return values
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+    def of_replica(inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        if here > 1:
+            own = tf.distribute.get_replica_context().replica_id_in_sync_group % here
+            inputs, targets = inputs[own::here], targets[own::here]
+        counts = None if each is None else tf.squeeze(targets @ each, axis=1)
+        pictures = summed(tf.cast(tf.shape(targets)[0], tf.float32))
+        with tf.GradientTape() as tape:
+            loss = loss_function(targets, call(inputs, training=True), counts) / pictures
+            scaled = optimizer.scale_loss(loss)
+        optimizer.apply(summed(tape.gradient(scaled, model.trainable_variables)))
+        return summed(loss)
 
     def step(inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        counts = None if each is None else tf.squeeze(targets @ each, axis=1)
-        with tf.GradientTape() as tape:
-            loss = loss_function(targets, call(inputs, training=True), counts)
-            scaled = optimizer.scale_loss(loss)
-        optimizer.apply(tape.gradient(scaled, model.trainable_variables))
-        return loss
+        if replicas == 1:
+            return of_replica(inputs, targets)
+        losses = strategy.run(of_replica, args=(inputs, targets))
+        return strategy.experimental_local_results(losses)[0]
 
     wanted = tf.TensorSpec(model.output_shape, tf.float32)
     return tf.function(step, [signature, wanted])  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from retrain.config import FineTuneConfig
 from retrain.data.stream import evenly, pixel_batches
 from retrain.model.build import add_head, copy_under, free_last_groups, layer_groups, shift_bias
 from retrain.model.cut import cut_layer, split_at
-from retrain.model.devices import dtype_policy_name
+from retrain.model.devices import dtype_policy_name, training_strategy
 from retrain.model.folded import copy_weights, fold_batch_norm
 from retrain.model.predict import BATCH, Forward
 from retrain.progress import Reporter
@@ -136,6 +136,17 @@ class Tuning:
             rates: peak learning rates of the first layer group and of the head.
             stores: keep what is made once.
         """
+        with training_strategy().scope():
+            return self._rig(groups, views, batch, rates, stores)
+
+    def _rig(
+        self,
+        groups: int,
+        views: int,
+        batch: int,
+        rates: tuple[float, float],
+        stores: Stores,
+    ) -> Rig:
         task = self.task
         whole = self._copy(groups)
         model, cut = fold_batch_norm(whole), cut_layer(whole, task.backbone, groups)
