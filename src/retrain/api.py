@@ -30,6 +30,8 @@ def train(
     with_corrections: bool = False,
     fresh: bool = False,
     progress: bool = True,
+    gpus: int | None = None,
+    cluster: str | None = None,
     **settings: Any,
 ) -> Run:
     """Train on the pictures in `tf_files/data/<category>/` and publish the model.
@@ -40,6 +42,8 @@ def train(
             has not learned yet; every training reads the corrections.
         fresh: forget interrupted trainings instead of going on with one.
         progress: whether news and bars are shown.
+        gpus: how many GPUs of this machine share each step of fine-tuning; None for all.
+        cluster: HOST:PORT of a Ray cluster's head, or "local"; None for this machine alone.
         settings: the options of `retrain train` without dashes, with the same defaults and the same
             checks, such as `augment="standard"`, `fine_tune="never"` or `lr=(1e-4, 1e-3)`.
 
@@ -56,9 +60,9 @@ def train(
     pending = pending_corrections(Path(tf_files)) if with_corrections else None
     if pending is not None and not pending:
         return pending.run
-    from retrain.jobs import train as job
 
-    trained = job.train(Path(tf_files), config, _reporter(progress), fresh)
+    report = _reporter(progress)
+    trained = train_command.train_on(cluster, Path(tf_files), config, report, fresh, gpus=gpus)
     if trained.interruption is not None:  # it came while the report was drawn
         raise trained.interruption
     return trained.run

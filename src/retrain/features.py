@@ -22,8 +22,8 @@ from retrain.model.predict import BATCH, Forward
 from retrain.progress import Reporter, counted, duration
 
 
-class Machines(Protocol):
-    """Other machines that compute features."""
+class Extractor(Protocol):
+    """What computes features in place of this machine."""
 
     def compute(
         self, missing: Mapping[bytes, Path], model: keras.Model, rules: PixelRules, report: Reporter
@@ -67,7 +67,7 @@ def bottlenecks(
     rules: PixelRules,
     folder: Path,
     report: Reporter,
-    machines: Machines | None = None,
+    extractor: Extractor | None = None,
 ) -> Features:
     """Return the features of all pictures, computing only those that the cache lacks.
 
@@ -78,7 +78,7 @@ def bottlenecks(
         rules: how pictures become the model's pixels.
         folder: the folder of all caches, which is always safe to delete.
         report: hears the estimate and shows the progress.
-        machines: that compute them; None for this one.
+        extractor: what computes them; None for this machine.
 
     Returns:
         The features, float32 [n, d].
@@ -108,10 +108,10 @@ def bottlenecks(
     missing = {digest: pictures[own[0]].path for digest, own in rows.items()}
     if not missing:
         return features
-    if machines is None:
+    if extractor is None:
         computed = _computed_here(missing, forward, rules, report)
     else:
-        computed = machines.compute(missing, model, rules, report)
+        computed = extractor.compute(missing, model, rules, report)
     with cache.appending() as append, report.bar("features", len(missing)) as advance:
         for some in batched(computed, BATCH):
             if not np.isfinite([values for _, values in some]).all():
@@ -130,7 +130,7 @@ def bottlenecks(
 def _computed_here(
     missing: Mapping[bytes, Path], forward: Forward, rules: PixelRules, report: Reporter
 ) -> Iterator[tuple[bytes, Features]]:
-    """Yield what `Machines.compute` does, by this machine."""
+    """Yield what `Extractor.compute` does, by this machine."""
     estimate = seconds_per_picture(forward, rules.size) * len(missing)
     report.say(
         f"Features: computing those of {counted(len(missing), 'picture')} in one pass through the "

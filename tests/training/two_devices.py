@@ -1,6 +1,6 @@
 """Prints what a few steps come to on one logical CPU device, and shared by some, as JSON.
 
-python tests/training/two_devices.py PRECISION DEVICES BATCH CLIP
+python tests/training/two_devices.py PRECISION DEVICES GROUPS CLIP
 
 The precision "scaled" is float32 with the loss scaling of mixed_float16.
 """
@@ -35,7 +35,7 @@ def scaled(tuning: Tuning, rig: Rig) -> Learner:
     return Learner(model, optimizer, make_step(model, optimizer, tuning.recipe.smoothing), RATES[1])
 
 
-def main(precision: str, devices: int, batch: int, clip: float) -> None:
+def main(precision: str, devices: int, groups: int, clip: float) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * devices
@@ -47,8 +47,8 @@ def main(precision: str, devices: int, batch: int, clip: float) -> None:
         with tempfile.TemporaryDirectory() as place:
             # Random weights would hardly pass anything on.
             network = build_backbone(backbone, 32, obtain(backbone, "imagenet", print))
-            groups = [str(i) for i in range(20)]
-            task = some_task(network, groups, folder=Path(place), backbone=backbone)
+            those = [str(i) for i in range(20)]
+            task = some_task(network, those, folder=Path(place), backbone=backbone)
             recipe = replace(task.config.fine_tune, clip_norm=clip)
             config = replace(task.config, fine_tune=recipe)
             if precision == "mixed_float16":
@@ -57,7 +57,7 @@ def main(precision: str, devices: int, batch: int, clip: float) -> None:
             tuning, _ = tuning_of(task)
             stores = Stores(Path(place), print)
             with strategy.scope() if strategy else tf.distribute.get_strategy().scope():
-                rig = tuning.rig(5, 0, batch, RATES, stores)
+                rig = tuning.rig(groups, 0 if groups == 5 else 2, 4, RATES, stores)
                 learner = scaled(tuning, rig) if precision == "scaled" else rig.learner
             learner.set_pace(1.0, 0.9)
             batches = rig.sampler.batches(0)

@@ -57,6 +57,26 @@ class Names(click.ParamType[tuple[str, ...]]):
         return names
 
 
+class CountOrAll(click.ParamType[int | None]):
+    """A number of things from 1 on, or all of them, which is None."""
+
+    name = "N|all"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """Return the number."""
+        if value == "all":
+            return None
+        try:
+            count = int(value)
+        except (TypeError, ValueError):
+            count = 0
+        if count < 1:
+            self.fail(f"must be a number from 1 on, or all. Received: {value!r}.", param, ctx)
+        return count
+
+
 class LearningRates(click.ParamType[tuple[float, float]]):
     """RATE for all layers, or LOW:HIGH, rising from the first layers that are tuned to the head."""
 
@@ -292,6 +312,17 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
         command
     )
+
+
+def gpus_option(command: Command) -> Command:
+    """Add `--gpus`."""
+    return click.option(
+        "--gpus",
+        type=CountOrAll(),
+        default="all",
+        show_default=True,
+        help="Number of this machine's GPUs that share each step of fine-tuning.",
+    )(command)
 
 
 def cluster_option(command: Command) -> Command:

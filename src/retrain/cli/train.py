@@ -15,6 +15,8 @@ from retrain.cli.options import (
     WORKSPACE,
     Names,
     augment_options,
+    cluster_option,
+    gpus_option,
     json_option,
     picture_options,
     setting,
@@ -24,7 +26,9 @@ from retrain.cli.options import (
 from retrain.cli.scores import JUDGED_BY, WORST, accuracy, print_categories, print_verdicts
 
 if TYPE_CHECKING:
+    from retrain.config import TrainConfig
     from retrain.jobs.train import Trained
+    from retrain.progress import Reporter
     from retrain.run import Run
 
 
@@ -83,9 +87,17 @@ if TYPE_CHECKING:
     "learned yet, and tell what came of it. Every training reads the corrections.",
 )
 @click.option("--fresh", is_flag=True, help="Forget interrupted trainings and start over.")
+@gpus_option
+@cluster_option
 @json_option
 def command(
-    tf_files: Path, with_corrections: bool, fresh: bool, as_json: bool, **settings: Any
+    tf_files: Path,
+    with_corrections: bool,
+    fresh: bool,
+    gpus: int | None,
+    cluster: str | None,
+    as_json: bool,
+    **settings: Any,
 ) -> None:
     """Train on TF_FILES/data/<category>/ and publish the model as TF_FILES/model.
 
@@ -93,7 +105,6 @@ def command(
     """
     from retrain.cli.console import Terminal
     from retrain.jobs.retraining import effect, pending_corrections
-    from retrain.jobs.train import train
 
     news = Terminal()
     pending = pending_corrections(tf_files) if with_corrections else None
@@ -103,7 +114,7 @@ def command(
             return
         news.say(pending.in_words())
     line = shlex.join(["retrain", *sys.argv[1:]])
-    result = train(tf_files, train_config(settings), news, fresh, line)
+    result = train_on(cluster, tf_files, train_config(settings), news, fresh, line, gpus)
     came_of_it = effect(pending.run, result.run) if pending else None
     if as_json:
         values = {
@@ -121,6 +132,27 @@ def command(
     if result.interruption:
         raise result.interruption
     interrupts.check()
+
+
+def train_on(
+    cluster: str | None,
+    tf_files: Path,
+    config: "TrainConfig",
+    report: "Reporter",
+    fresh: bool = False,
+    line: str = "",
+    gpus: int | None = None,
+) -> "Trained":
+    """Train, with the help of a cluster where one is named."""
+    from retrain.jobs.train import train
+
+    if cluster is None:
+        return train(tf_files, config, report, fresh, line, gpus_wanted=gpus)
+    from retrain.cluster.connect import joined
+    from retrain.cluster.machines import machines_of
+
+    with joined(cluster) as those:
+        return train(tf_files, config, report, fresh, line, machines_of(those), gpus)
 
 
 def _print_nothing_to_do(run: "Run", as_json: bool) -> None:

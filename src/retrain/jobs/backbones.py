@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from retrain.config import Prefer, TrainConfig
 from retrain.errors import WeightsError
-from retrain.features import Machines, seconds_per_picture
+from retrain.features import seconds_per_picture
+from retrain.jobs.machines import Machines
 from retrain.jobs.start import start
 from retrain.model.backbones import backbone_named, input_size
 from retrain.model.weights import ready_file

@@ -13,7 +13,8 @@ from retrain.data.images import PixelRules
 from retrain.data.records import Picture
 from retrain.data.related import find
 from retrain.data.relations import with_previous
-from retrain.features import Machines, bottlenecks
+from retrain.features import bottlenecks
+from retrain.jobs.machines import Machines
 from retrain.jobs.told import report_moved, report_related
 from retrain.jobs.training_data import Gathered, TrainingData, gather, split_up
 from retrain.model.backbones import Backbone, input_size
@@ -56,7 +57,8 @@ class Start:
         forward = Forward(network, constant=True)
         folder, pictures = self.workspace.bottlenecks, self.gathered.pictures
         every = [*pictures, *self.gathered.varied]
-        features = bottlenecks(every, network, forward, self.rules, folder, report, self.machines)
+        extractor = self.machines.extractor if self.machines else None
+        features = bottlenecks(every, network, forward, self.rules, folder, report, extractor)
         relations = self.gathered.before.relations
         if self.config.split.relate:
             records = fingerprints(pictures, folder, report)
@@ -104,6 +106,7 @@ class Extracted:
             categories=data.categories,
             config=opening.config,
             varied=data.made_of_training(self.varied),
+            team=opening.machines.team if opening.machines else None,
         )
 
 

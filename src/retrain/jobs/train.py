@@ -23,11 +23,12 @@ from retrain.data.records import Skipped
 from retrain.errors import ChecksFailed, MachineError, Terminated, first_line
 from retrain.evaluate.advice import advice
 from retrain.evaluate.findings import write_findings
-from retrain.features import Machines, seconds_per_picture
+from retrain.features import seconds_per_picture
 from retrain.jobs.backbones import with_best_backbone
 from retrain.jobs.check import check_held
 from retrain.jobs.exports import Exports, expected_seconds, write_exports
 from retrain.jobs.judging import Judgement, judge
+from retrain.jobs.machines import Machines
 from retrain.jobs.reference import write_reference
 from retrain.jobs.report import write_report
 from retrain.jobs.resume import Identity, begin, superseded
@@ -35,7 +36,7 @@ from retrain.jobs.run_files import write_results
 from retrain.jobs.skipped import NAMED
 from retrain.jobs.start import Start, start
 from retrain.model.classifier import Classifier
-from retrain.model.devices import dtype_policy_name, gpus, has_onednn
+from retrain.model.devices import dtype_policy_name, gpus, has_onednn, show_gpus
 from retrain.progress import BarsOnly, Reporter
 from retrain.run import Run
 from retrain.training.checkpoints import Checkpoints
@@ -76,6 +77,7 @@ def train(
     fresh: bool = False,
     command: str = "",
     machines: Machines | None = None,
+    gpus_wanted: int | None = None,
 ) -> Trained:
     """Train on `root/data` and publish the model as `root/model`.
 
@@ -86,6 +88,7 @@ def train(
         fresh: forget interrupted trainings instead of going on with one.
         command: that people would type to train so again, for the report.
         machines: that help; None for this one alone.
+        gpus_wanted: how many GPUs of this machine share each training step; None for all.
 
     Raises:
         DataError, WeightsError, MachineError, UsageError: see `errors.py`.
@@ -100,6 +103,7 @@ def train(
                 f"The file system of {workspace.root} has no links: "
                 f"{workspace.model.name} will be a file that holds the run's name."
             )
+        show_gpus(gpus_wanted)
         config, reason = with_best_backbone(workspace, config, report, machines)
         # Pictures, backbone and weights; each picture goes through the backbone once.
         extracted = start(workspace, config, report, reason, machines).extract(report)
@@ -213,10 +217,19 @@ def _plan(learned: Learned) -> dict[str, Any] | None:
 def _machine(config: TrainConfig) -> dict[str, str]:
     """Return what of this machine the weights depend on, by name."""
     return _versions() | {
-        "device": "GPU" if gpus() else "CPU",
+        "device": _devices(len(gpus())),
         "oneDNN": "on" if has_onednn() else "off",
         "number format": dtype_policy_name(config.precision),
     }
+
+
+def _devices(gpus: int) -> str:
+    """Name what computes: sums by several GPUs are rounded otherwise.
+
+    >>> _devices(0), _devices(1), _devices(2)
+    ('CPU', 'GPU', '2 GPUs')
+    """
+    return f"{gpus} GPUs" if gpus > 1 else "GPU" if gpus else "CPU"
 
 
 def _deadline(begun: float, config: TrainConfig, after: float) -> float:

@@ -17,7 +17,7 @@ def gpus() -> list[Any]:
     return list(tf.config.get_visible_devices("GPU"))
 
 
-def share(count: int | None) -> None:
+def show_gpus(count: int | None) -> None:
     """Leave no more GPUs in sight than are wanted, before TensorFlow uses one.
 
     Args:

@@ -34,8 +34,8 @@ class CutViews:
 
     def batches(self, start: int) -> Batches:
         """Yield float32 [b, ...] and float32 [b, k], from a step (from 0) on."""
-        visits, size = self.visits, self.visits.batch
-        for step, (shown, pixels) in enumerate(self._batches_of_pixels(start * size), start):
+        visits = self.visits
+        for step, (shown, pixels) in enumerate(self._batches_of_pixels(start), start):
             fresh = [view for view in shown if view in pixels]
             made = {}
             if fresh:
@@ -53,6 +53,7 @@ class CutViews:
             )
             if (rng := visits.blending(step)) is not None:
                 inputs, targets = blended(inputs, targets, rng)
+                inputs, targets = inputs[visits.own(step)], targets[visits.own(step)]
             yield inputs, targets
 
     def _key(self, view: tuple[int, int]) -> tuple[str, int]:
@@ -64,19 +65,18 @@ class CutViews:
         self, start: int
     ) -> Iterator[tuple[list[tuple[int, int]], dict[tuple[int, int], Pixels]]]:
         """Yield what each batch shows, with the pixels of views that must still be computed."""
-        visits, size = self.visits, self.visits.batch
+        visits = self.visits
 
-        def view_of(visit: int) -> tuple[int, int]:
-            index, number = visits.who(visit)
+        def view_of(visit: tuple[int, int]) -> tuple[int, int]:
+            index, number = visit
             return index, number % self.views
 
         def look(view: tuple[int, int]) -> tuple[tuple[int, int], Pixels | None]:
             return view, None if self._key(view) in self.store else visits.view(*view)
 
-        those = map(view_of, itertools.count(start))
-        looked = ordered(look, those, ahead=2 * size)
-        while True:
-            batch = list(itertools.islice(looked, size))
+        looked = ordered(look, map(view_of, visits.shown(start)), ahead=2 * visits.batch)
+        for step in itertools.count(start):
+            batch = list(itertools.islice(looked, len(visits.made(step))))
             yield [view for view, _ in batch], {view: p for view, p in batch if p is not None}
 
 

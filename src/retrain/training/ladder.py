@@ -36,6 +36,7 @@ MOST_STORED = 8 << 30  # bytes
 ENOUGH = 0.7  # of its steps that a rung must have time for, or the next one is taken
 FEWEST = LEAST_STEPS // 10  # steps; fewer are no training
 TIMED = 3  # steps, after one that compiles
+TOGETHER = 0.7  # of a machine's speed that each further one of a team is expected to add
 TRAINING_COST = 4.0  # a step with all layers against a forward pass
 # Of that, what a step costs above frozen layers, by the share of groups that train. Rough: it only
 # tells which rungs are worth timing.
@@ -138,10 +139,12 @@ def _pace(tuning: Tuning, rig: Rig, plan: Plan, budget: Budget) -> Pace:
     check = shown * budget.seconds_per_picture * share
     with rig.learner.unchanged():
         rig.learner.set_pace(0.0, MOMENTA[0])
-        fresh = _seconds_a_step(rig.learner, rig.sampler)
+        team = tuning.task.team
+        helpers = 1 + TOGETHER * (team.size - 1) if team else 1
+        fresh = _seconds_a_step(rig.learner, rig.sampler) / helpers
         if not plan.views:
             return Pace(fresh, round=check)
-        stored = _seconds_a_step(rig.learner, rig.sampler)
+        stored = _seconds_a_step(rig.learner, rig.sampler) / helpers
     fresh_steps = math.ceil(plan.views * len(tuning.learned_from.labels) / plan.batch)
     return Pace(fresh, stored, fresh_steps, check)
 

@@ -6,7 +6,7 @@ pictures, each once.
 """
 
 import itertools
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -27,7 +27,11 @@ MIXING = 1 << 40  # sets the random numbers of blending apart from those of the 
 
 
 class Sampler(Protocol):
-    """Gives a fit its training batches; several machines would each have one of their own."""
+    """Gives a fit its training batches, or this worker's shares of them."""
+
+    @property
+    def visits(self) -> "Visits":
+        """Who is shown when."""
 
     def batches(self, start: int) -> Batches:
         """Yield the batches from a step (from 0) on, without end: inputs [b, ...], targets [b, k].
@@ -48,6 +52,7 @@ class Visits:
     augment: how much the views vary.
     seed: the seed of the training.
     sources: keeps large pictures as views are made of them, so that each is decoded once.
+    worker, workers: of how many that share each batch this is which, from 0.
     """
 
     pictures: Sequence[Picture]
@@ -58,6 +63,8 @@ class Visits:
     augment: AugmentConfig
     seed: int
     sources: Store
+    worker: int = 0
+    workers: int = 1
 
     def who(self, visit: int) -> tuple[int, int]:
         """Return the index of a visit's picture, and the number of its pass, both from 0."""
@@ -67,6 +74,35 @@ class Visits:
     @lru_cache(maxsize=4)  # noqa: B019  (lives as long as the training)
     def _order(self, number: int) -> NDArray[np.intp]:
         return spread_order(self.labels, np.random.default_rng((self.seed, number + 1)))
+
+    def own(self, step: int) -> list[int]:
+        """Return the rows of a step's batch that are this worker's share, of even size.
+
+        As far as that goes, a picture is always the same worker's, who keeps what it made of it.
+        """
+        if self.workers == 1:
+            return list(range(self.batch))
+        shares: list[list[int]] = [[] for _ in range(self.workers)]
+        room = [len(range(i, self.batch, self.workers)) for i in range(self.workers)]
+        left: list[int] = []
+        for row in range(self.batch):
+            owner = self.who(step * self.batch + row)[0] % self.workers
+            (shares[owner] if len(shares[owner]) < room[owner] else left).append(row)
+        for share, most in zip(shares, room, strict=True):
+            while len(share) < most:
+                share.append(left.pop(0))
+        return sorted(shares[self.worker])
+
+    def made(self, step: int) -> list[int]:
+        """Return the rows of a step's batch that this worker makes: all, where they are blended."""
+        blended = self.workers > 1 and self.blending(step) is not None
+        return list(range(self.batch)) if blended else self.own(step)
+
+    def shown(self, start: int) -> Iterator[tuple[int, int]]:
+        """Yield who is shown in the visits that this worker makes, from a step (from 0) on."""
+        for step in itertools.count(start):
+            for row in self.made(step):
+                yield self.who(step * self.batch + row)
 
     def view(self, index: int, number: int) -> Pixels:
         """Return the random view of a picture that belongs to a pass, uint8 [size, size, 3].
@@ -131,13 +167,14 @@ class RandomViews:
 
     def batches(self, start: int) -> Batches:
         """Yield uint8 [b, size, size, 3] and float32 [b, k], from a step (from 0) on."""
-        visits, size = self.visits, self.visits.batch
-        those = map(visits.who, itertools.count(start * size))
-        shown, decoded = itertools.tee(those)
-        views = ordered(lambda visit: visits.view(*visit), decoded, ahead=2 * size)
+        visits = self.visits
+        shown, decoded = itertools.tee(visits.shown(start))
+        views = ordered(lambda visit: visits.view(*visit), decoded, ahead=2 * visits.batch)
         for step in itertools.count(start):
+            size = len(visits.made(step))
             pixels = np.stack(list(itertools.islice(views, size)))
             wanted = visits.targets([index for index, _ in itertools.islice(shown, size)])
             if (rng := visits.blending(step)) is not None:
                 pixels, wanted = mixed(pixels, wanted, rng)
+                pixels, wanted = pixels[visits.own(step)], wanted[visits.own(step)]
             yield pixels, wanted

@@ -19,7 +19,7 @@ from retrain.training.ladder import TRAINING_COST, Chosen, build, timed_plan, un
 from retrain.training.lr_finder import STEPS as SWEEP_STEPS
 from retrain.training.store import Stores
 from retrain.training.task import Budget
-from retrain.training.tuning import Tuning
+from retrain.training.tuning import Rig, Tuning
 
 SWEEP_SHARE = 0.1  # of the time left that a sweep for the learning rate may cost
 
@@ -51,17 +51,8 @@ def fine_tune(
     chosen = _chosen(tuning, budget, stores, checkpoints, report)
     if chosen is None:
         return None
-    rig = chosen.rig
-    progress = fit(
-        rig.learner,
-        rig.sampler,
-        rig.validation,
-        Course(chosen.plan, budget.deadline),
-        checkpoints,
-        report,
-        log=log,
-    )
-    return rig.trained(), progress
+    course = Course(chosen.plan, budget.deadline)
+    return _fitted(tuning, chosen.rig, course, checkpoints, report, log=log, shows=True)
 
 
 def follow(
@@ -87,7 +78,26 @@ def follow(
     if before:
         course = replace(course, plan=before.plan)
     rig = build(tuning, course.plan, stores)
-    progress = fit(rig.learner, rig.sampler, None, course, checkpoints, report, log=log)
+    return _fitted(tuning, rig, course, checkpoints, report, log=log, shows=False)
+
+
+def _fitted(
+    tuning: Tuning,
+    rig: Rig,
+    course: Course,
+    checkpoints: Checkpoints,
+    report: Reporter,
+    *,
+    log: Log,
+    shows: bool,
+) -> tuple[keras.Model, Progress]:
+    """Train in a rig, or in a rig on each machine of the team; return the model."""
+    if tuning.task.team is None:
+        validation = rig.validation if shows else None
+        progress = fit(rig.learner, rig.sampler, validation, course, checkpoints, report, log=log)
+    else:
+        progress = tuning.task.team.fit(tuning, course, checkpoints, report, log=log, shows=shows)
+        checkpoints.load(rig.learner)
     return rig.trained(), progress
 
 

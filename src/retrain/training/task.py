@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -14,6 +15,9 @@ from retrain.data.records import Side
 from retrain.model.backbones import Backbone
 from retrain.training.folds import Folds
 from retrain.training.labelled import Labelled, Varied
+
+if TYPE_CHECKING:
+    from retrain.training.team import Team
 
 JUDGES = 150  # groups of pictures that tell a gain from chance; docs/recipes.md
 
@@ -31,6 +35,7 @@ class Task:
     categories: their names, in the order of the model's outputs.
     config: the recipe, and the seed.
     varied: what was made of training pictures and only teaches; None for nothing.
+    team: of machines that train together; None for this one alone.
     """
 
     network: keras.Model
@@ -42,6 +47,7 @@ class Task:
     categories: tuple[str, ...]
     config: TrainConfig
     varied: Varied | None = None
+    team: "Team | None" = None
 
     def juries(self) -> list[int]:
         """Return the folds that judge fine-tuning, in turn, if there is time for so many trainings.
