@@ -25,6 +25,9 @@ from retrain.files import machine_errors
 LOCAL = "local"
 PORT = 6379  # of Ray's head, where an address names none
 PATIENCE = 10.0  # seconds for an address to answer
+# Off, Ray takes 127.0.0.1 for this machine's address and listens there alone, on any system; on,
+# it puts the address of a network card in its place, and listens everywhere.
+LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 LOCAL_STORE = 512 << 20  # bytes of the object store of a cluster of one machine
 
 
@@ -124,7 +127,11 @@ def _local_settings() -> Iterator[dict[str, Any]]:
     # Short, since the names of sockets below it must have no more than 107 bytes.
     place = tempfile.gettempdir()
     folder = tempfile.mkdtemp(prefix="retrain-", dir=place if len(place) < 20 else "/tmp")
-    changed = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    changed = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        LOOPBACK: "0",
+    }
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)  # else Ray would write a token to the user's home
     try:
@@ -133,7 +140,6 @@ def _local_settings() -> Iterator[dict[str, Any]]:
             "num_cpus": cores(),
             "include_dashboard": False,
             "object_store_memory": LOCAL_STORE,
-            "_node_ip_address": "127.0.0.1",
             "_temp_dir": folder,
         }
     finally:
@@ -166,7 +172,7 @@ def _start(address: str, settings: dict[str, Any]) -> None:
     else:  # what answers may be no Ray at all, for which Ray waits without an end
         waiting = threading.Thread(target=init, daemon=True)
         waiting.start()
-        waiting.join(3 * PATIENCE)
+        waiting.join(2 * PATIENCE)
         if waiting.is_alive():
             failures.append(TimeoutError("what answers there does not speak Ray's protocol"))
     if failures:

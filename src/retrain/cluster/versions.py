@@ -38,4 +38,6 @@ def this_node() -> Node:
     """Return where this worker is; for actors."""
     import ray
 
-    return Node(ray.util.get_node_ip_address(), own_versions())
+    own = ray.get_runtime_context().get_node_id()
+    address = next(n["NodeManagerAddress"] for n in ray.nodes() if n["NodeID"] == own)
+    return Node(address, own_versions())
