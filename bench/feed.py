@@ -1,4 +1,4 @@
-"""How many pictures a second the input side of fine-tuning delivers; docs/cluster.md has the outcome.
+"""Time the input side of fine-tuning, in pictures a second; docs/cluster.md has the outcome.
 
     python bench/feed.py [--threads N...] [--pictures 600] [--batches 60] [--augment light]
 

@@ -32,6 +32,7 @@ def train(
     progress: bool = True,
     gpus: int | None = None,
     cluster: str | None = None,
+    profile: bool = False,
     **settings: Any,
 ) -> Run:
     """Train on the pictures in `tf_files/data/<category>/` and publish the model.
@@ -44,6 +45,7 @@ def train(
         progress: whether news and bars are shown.
         gpus: how many GPUs of this machine share each step of fine-tuning; None for all.
         cluster: HOST:PORT of a Ray cluster's head, or "local"; None for this machine alone.
+        profile: whether to record in the run's logs where the time of some steps goes.
         settings: the options of `retrain train` without dashes, with the same defaults and the same
             checks, such as `augment="standard"`, `fine_tune="never"` or `lr=(1e-4, 1e-3)`.
 
@@ -62,7 +64,8 @@ def train(
         return pending.run
 
     report = _reporter(progress)
-    trained = train_command.train_on(cluster, Path(tf_files), config, report, fresh, gpus=gpus)
+    where = train_command.Where(cluster, gpus, profile)
+    trained = train_command.train_on(Path(tf_files), config, report, fresh, "", where)
     if trained.interruption is not None:  # it came while the report was drawn
         raise trained.interruption
     return trained.run

@@ -13,6 +13,7 @@ import click
 from retrain.cli import (
     check,
     clean,
+    cluster,
     compare,
     doctor,
     download,
@@ -59,7 +60,7 @@ def app(context: click.Context, debug: bool) -> None:
 
 COMMANDS = (
     *(train, guess, guess_dir, evaluate, compare, explain, report, check),
-    *(clean, download, frames, import_, vary, serve, export),
+    *(clean, download, frames, import_, vary, serve, export, cluster),
     *(runs, show_batch, show_data, lr_find, weights, doctor),
 )
 for module in COMMANDS:

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,19 @@ if TYPE_CHECKING:
     from retrain.jobs.train import Trained
     from retrain.progress import Reporter
     from retrain.run import Run
+
+
+@dataclass(frozen=True)
+class Where:
+    """On what a training runs.
+
+    cluster: HOST:PORT or "local"; None for this machine alone. gpus: of this machine; None for all.
+    profile: whether to record where the time of some steps goes.
+    """
+
+    cluster: str | None = None
+    gpus: int | None = None
+    profile: bool = False
 
 
 @click.command("train", cls=Command, network=True)
@@ -89,6 +102,9 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="Forget interrupted trainings and start over.")
 @gpus_option
 @cluster_option
+@click.option(
+    "--profile", is_flag=True, help="Record in the run's logs where the time of some steps goes."
+)
 @json_option
 def command(
     tf_files: Path,
@@ -96,6 +112,7 @@ def command(
     fresh: bool,
     gpus: int | None,
     cluster: str | None,
+    profile: bool,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -114,7 +131,9 @@ def command(
             return
         news.say(pending.in_words())
     line = shlex.join(["retrain", *sys.argv[1:]])
-    result = train_on(cluster, tf_files, train_config(settings), news, fresh, line, gpus)
+    result = train_on(
+        tf_files, train_config(settings), news, fresh, line, Where(cluster, gpus, profile)
+    )
     came_of_it = effect(pending.run, result.run) if pending else None
     if as_json:
         values = {
@@ -135,24 +154,26 @@ def command(
 
 
 def train_on(
-    cluster: str | None,
     tf_files: Path,
     config: "TrainConfig",
     report: "Reporter",
-    fresh: bool = False,
-    line: str = "",
-    gpus: int | None = None,
+    fresh: bool,
+    line: str,
+    where: Where,
 ) -> "Trained":
     """Train, with the help of a cluster where one is named."""
+    from retrain.jobs.machines import Machines
     from retrain.jobs.train import train
 
-    if cluster is None:
-        return train(tf_files, config, report, fresh, line, gpus_wanted=gpus)
+    if where.cluster is None:
+        alone = Machines(gpus=where.gpus)
+        return train(tf_files, config, report, fresh, line, alone, where.profile)
     from retrain.cluster.connect import joined
     from retrain.cluster.machines import machines_of
 
-    with joined(cluster) as those:
-        return train(tf_files, config, report, fresh, line, machines_of(those), gpus)
+    with joined(where.cluster) as cluster:
+        machines = machines_of(cluster, where.gpus)
+        return train(tf_files, config, report, fresh, line, machines, where.profile)
 
 
 def _print_nothing_to_do(run: "Run", as_json: bool) -> None:

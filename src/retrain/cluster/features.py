@@ -49,7 +49,7 @@ class Worker:
         tf.config.threading.set_inter_op_parallelism_threads(1)
         self._forward = Forward(pickle.loads(self._model), constant=True)
         self._model = b""
-        return this_node()
+        return this_node(training=True)
 
     def of_files(self, files: Sequence[tuple[bytes, str]]) -> list[Any]:
         """Return the features of files, float32 [d] each; None for each that is not here.

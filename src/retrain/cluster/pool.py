@@ -267,7 +267,7 @@ class Pool(Generic[T]):
     def _admit(self, worker: _Worker[T], node: Node) -> None:
         """Let a worker work, if its results are those of this machine."""
         worker.opening = None
-        differing = differences(own_versions(), node.versions)
+        differing = differences(own_versions(training="keras" in node.versions), node.versions)
         if not differing:
             worker.node = node
             return

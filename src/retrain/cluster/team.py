@@ -161,7 +161,7 @@ def _ready(actors: Sequence[Any], shown: Sequence[tuple[str, str]], most: int) -
             node, address, unseen = ray.get(ref)
         except ray.exceptions.RayError:  # its node has just left
             continue
-        if differing := differences(own_versions(), node.versions):
+        if differing := differences(own_versions(training=True), node.versions):
             raise MachineError(
                 "All nodes of a cluster must have the same versions. Received: "
                 f"{node.address} has {differing}. Install those of this machine there."

@@ -51,8 +51,8 @@ class Worker:
         Args:
             pictures: path and sha256 of some.
         """
-        unseen = next((path for path, sha256 in pictures if not _is_here(path, sha256)), "")
-        node = this_node()
+        unseen = next((path for path, sha256 in pictures if not is_here(path, sha256)), "")
+        node = this_node(training=True)
         with socket.socket() as free:
             free.bind((node.address, 0))
             return node, f"{node.address}:{free.getsockname()[1]}", unseen
@@ -93,7 +93,8 @@ class Worker:
             return news
 
 
-def _is_here(path: str, sha256: str) -> bool:
+def is_here(path: str, sha256: str) -> bool:
+    """Tell whether a file with this content, by its sha256 in hex, lies here at a path."""
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest() == sha256
     except OSError:

@@ -8,10 +8,13 @@ from retrain.training.team import Team
 
 @dataclass(frozen=True)
 class Machines:
-    """What a cluster takes over; `cluster/machines.py` puts it together.
+    """What computes beside this process; `cluster/machines.py` puts a cluster together.
 
-    extractor: computes features. team: trains together; None where there is but one machine.
+    extractor: computes features; None for this process.
+    team: trains together; None where there is but one machine.
+    gpus: how many GPUs of this machine share each training step; None for all.
     """
 
-    extractor: Extractor
+    extractor: Extractor | None = None
     team: Team | None = None
+    gpus: int | None = None

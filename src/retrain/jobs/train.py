@@ -77,7 +77,7 @@ def train(
     fresh: bool = False,
     command: str = "",
     machines: Machines | None = None,
-    gpus_wanted: int | None = None,
+    profile: bool = False,
 ) -> Trained:
     """Train on `root/data` and publish the model as `root/model`.
 
@@ -88,7 +88,7 @@ def train(
         fresh: forget interrupted trainings instead of going on with one.
         command: that people would type to train so again, for the report.
         machines: that help; None for this one alone.
-        gpus_wanted: how many GPUs of this machine share each training step; None for all.
+        profile: whether to record where the time of some steps goes.
 
     Raises:
         DataError, WeightsError, MachineError, UsageError: see `errors.py`.
@@ -103,7 +103,7 @@ def train(
                 f"The file system of {workspace.root} has no links: "
                 f"{workspace.model.name} will be a file that holds the run's name."
             )
-        show_gpus(gpus_wanted)
+        show_gpus(machines.gpus if machines else None)
         config, reason = with_best_backbone(workspace, config, report, machines)
         # Pictures, backbone and weights; each picture goes through the backbone once.
         extracted = start(workspace, config, report, reason, machines).extract(report)
@@ -116,7 +116,7 @@ def train(
         with _tidy(run, checkpoints):
             # The head, then fine-tuning.
             seconds = seconds_per_picture(extracted.forward, opening.rules.size)
-            log = TensorBoard(run.logs, task.categories)
+            log = TensorBoard(run.logs, task.categories, profile)
             after = REPORT_SECONDS + CHECK_SECONDS * len(opening.data.pictures)
             after += expected_seconds(task, seconds, config)
             budget = Budget(seconds, _deadline(begun, config, after), workspace.bottlenecks)

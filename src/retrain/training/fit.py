@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.metrics import error_rate, macro_f1, softmax
+from retrain.model.devices import gpus
 from retrain.progress import Advance, Reporter, counted
 from retrain.training.calibration import calibrated_loss
 from retrain.training.checkpoints import Checkpoints, Progress
@@ -24,6 +25,7 @@ from retrain.training.schedules import momentum, rate_share
 COLUMNS = ("round", "steps", "train loss", "valid loss", "error rate", "macro-F1", "rate", "time")
 READINGS = 50  # of the clock, in a cycle
 RECENT = 5  # readings that tell how fast the machine is now
+MUCH, WORTH_SAYING = 0.2, 60.0  # share of a training's time spent waiting, seconds it took
 RECOVERED = 1.05  # times as many steps as the cycle has, for which it is worth being changed again
 
 
@@ -106,7 +108,7 @@ def fit(
     for row in progress.history:
         row_out(_cells(row))
     clock = _Clock(course)
-    batches = sampler.batches(progress.step)
+    batches, begun_at = _Fed(sampler.batches(progress.step)), course.now()
     try:
         while progress.step < progress.plan.steps and not progress.stopped:
             begun, end = course.now(), _round_end(progress.step, progress.plan.steps)
@@ -139,6 +141,7 @@ def fit(
             checkpoints.save(progress, learner)
     finally:
         batches.close()
+    _report_waits(batches.waited, course.now() - begun_at, report)
     planned, steps = progress.plan.totals[0][1], progress.plan.steps
     if steps < planned:
         report.say(
@@ -148,6 +151,32 @@ def fit(
     if progress.stopped:  # a training that goes on must not go further
         checkpoints.save(progress, learner)
     return progress
+
+
+class _Fed:
+    """Batches, and how many seconds were spent waiting for them."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches, self.waited = batches, 0.0
+        self.close = batches.close
+
+    def __next__(self) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        begun = time.monotonic()
+        batch = next(self._batches)
+        self.waited += time.monotonic() - begun
+        return batch
+
+
+def _report_waits(waited: float, seconds: float, report: Reporter) -> None:
+    """Say where a training waited for its pictures, if that was long and its own fault.
+
+    Above frozen layers the waiting is for these, which run while a batch is made.
+    """
+    if gpus() and seconds > WORTH_SAYING and waited > MUCH * seconds:
+        report.say(
+            f"{waited / seconds:.0%} of the time went into waiting for pictures: the cores could "
+            "not decode them as fast as the GPU learned. Smaller files help, and so do more cores."
+        )
 
 
 class _Clock:
@@ -193,7 +222,7 @@ def _round_end(step: int, steps: int) -> int:
 
 def _train_round(
     learner: Learner,
-    batches: Batches,
+    batches: _Fed,
     progress: Progress,
     clock: _Clock,
     *,

@@ -16,20 +16,22 @@ from retrain.plots import draw_confusion
 from retrain.training.history import EpochRow
 
 MOST_CATEGORIES = 100  # a drawn confusion matrix cannot show more
+PROFILED = (4, 8)  # the steps between which the profiler runs
 SAMPLE = 16  # number of pictures of the first batch that are shown
 
 
 class TensorBoard:
     """Writes the logs of each stage to a folder of its own."""
 
-    def __init__(self, folder: Path, categories: Sequence[str]) -> None:
+    def __init__(self, folder: Path, categories: Sequence[str], profile: bool = False) -> None:
         """Prepare; files are made when a stage first logs.
 
         Args:
             folder: the folder of all logs.
             categories: the names of the categories, in the order of the outputs.
+            profile: whether to record where the time of some steps goes, once.
         """
-        self._folder, self._categories = folder, categories
+        self._folder, self._categories, self._profile = folder, categories, profile
         self._writers: dict[str, Any] = {}
 
     def _writer(self, stage: str) -> Any:
@@ -44,6 +46,11 @@ class TensorBoard:
 
         Inputs that are no pixels, since they come from frozen layers, are not shown.
         """
+        if self._profile and step == PROFILED[0]:
+            tf.profiler.experimental.start(str(self._folder))
+        if self._profile and step == PROFILED[1]:
+            tf.profiler.experimental.stop()
+            self._profile = False
         with self._writer(stage).as_default(step):
             tf.summary.scalar("batch/loss", loss)
             tf.summary.scalar("batch/learning_rate", learning_rate)

@@ -29,10 +29,6 @@ MIXING = 1 << 40  # sets the random numbers of blending apart from those of the 
 class Sampler(Protocol):
     """Gives a fit its training batches, or this worker's shares of them."""
 
-    @property
-    def visits(self) -> "Visits":
-        """Who is shown when."""
-
     def batches(self, start: int) -> Batches:
         """Yield the batches from a step (from 0) on, without end: inputs [b, ...], targets [b, k].
 
