@@ -23,6 +23,9 @@ describe() {
             network=yes
             listens=yes
             ;;
+        cluster)
+            argument_roles="value value read"
+            ;;
         compare)
             argument_roles="read read"
             option_roles="|--data=read|--side=value|"
@@ -59,7 +62,7 @@ describe() {
             ;;
         guess-dir)
             argument_roles="read read folder"
-            option_roles="|--min-score=value|--unsure=folder|--precision=value|"
+            option_roles="|--min-score=value|--unsure=folder|--precision=value|--cluster=value|"
             ;;
         import)
             argument_roles="folder read"
@@ -107,7 +110,8 @@ describe() {
 --labels-from=value|--group-by=value|--hold-out=value|--seed=value|\
 --compare=value|--prefer=value|--fine-tune=value|--epochs=value|\
 --groups=value|--tune-folds=value|--lr=value|--batch=value|\
---precision=value|--balance=value|--augment=value|--minutes=value|"
+--precision=value|--balance=value|--augment=value|--minutes=value|\
+--gpus=value|--cluster=value|"
             network=yes
             ;;
         vary)

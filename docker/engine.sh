@@ -77,6 +77,33 @@ choose_variant() {
     fi
 }
 
+# find_cluster ARGUMENT...: sets `cluster` to the address of a Ray cluster that is named; "" if none is.
+find_cluster() {
+    local word before=""
+    cluster=""
+    for word in "$@"; do
+        case "$before $word" in
+            "--cluster "* | "cluster doctor") cluster="$word" ;;
+            "doctor "*) if [ "$cluster" = doctor ]; then cluster="$word"; fi ;;
+        esac
+        case "$word" in --cluster=*) cluster="${word#--cluster=}" ;; esac
+        before="$word"
+    done
+}
+
+# Sets `variant` to the image that has Ray, where a cluster is named.
+choose_cluster_variant() {
+    if [ -z "$cluster" ]; then return; fi
+    if [ "$cluster" != local ]; then
+        fail 2 "In a container a cluster must be local, since a driver shares memory with its node. Received: $cluster. Where that node runs, RETRAIN_RUNTIME=local works; see docs/cluster.md."
+    fi
+    if [ "$variant" = gpu ]; then
+        fail 8 "The image for GPUs has no Ray. RETRAIN_GPUS=none takes the CPU, RETRAIN_RUNTIME=local no container."
+    fi
+    variant=cluster
+    options+=(--shm-size 1g) # for the object store
+}
+
 sha256() {
     if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi
 }

@@ -2,7 +2,7 @@
 # Runs `retrain ARGUMENTS...` on this machine, in a virtual environment that it sets up itself:
 # .venv for the CPU, .venv-gpu where there is an NVIDIA GPU.
 #
-#   local.sh --set-up REQUIREMENTS   only sets up; REQUIREMENTS is `cpu`, `gpu` or `dev`
+#   local.sh --set-up REQUIREMENTS   only sets up; REQUIREMENTS is `cpu`, `cluster`, `gpu` or `dev`
 #   local.sh ARGUMENTS...            sets up what is missing, then runs the tool
 #
 # RETRAIN_GPUS is auto, all or none, as for run.sh; auto takes the GPU where nvidia-smi answers.
@@ -107,12 +107,18 @@ if [ "${1:-}" = "--set-up" ]; then
     exit 0
 fi
 choose_variant
-# What the tests installed holds all that the tool needs on a CPU.
-if ! find_environment "$variant" && ! { [ "$variant" = cpu ] && find_environment dev; }; then
+# What the tests installed holds all that the tool needs on a CPU, with a cluster or without.
+if [ "$variant" = cpu ]; then
+    case " $* " in
+        *" --cluster"[\ =]* | *" cluster doctor "*) variant=cluster ;;
+        *) if find_environment cluster; then variant=cluster; fi ;;
+    esac
+fi
+if ! find_environment "$variant" && { [ "$variant" = gpu ] || ! find_environment dev; }; then
     if [ "$variant" = gpu ]; then
         set_up gpu "for the GPU, $reason; about 3.4 GB to fetch"
     else
-        set_up cpu "for the CPU, $reason; about 0.6 GB to fetch"
+        set_up "$variant" "for the CPU, $reason; about 0.6 GB to fetch"
     fi
 fi
 if [ -n "${RETRAIN_BECAUSE:-}" ]; then

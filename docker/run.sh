@@ -91,6 +91,8 @@ case "$runtime" in
     *) fail 2 "RETRAIN_RUNTIME must be docker, podman or local. Received: $runtime" ;;
 esac
 choose_variant
+find_cluster "$@"
+choose_cluster_variant
 trap 'fail 130 "Interrupted. The same command starts again."' INT
 if ! build_image; then
     [ "$runtime" = auto ] || fail 8 "RETRAIN_RUNTIME=$runtime: the image could not be built, see above."

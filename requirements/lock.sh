@@ -14,7 +14,9 @@ printf '%s\n' ai-edge-litert click jinja2 numpy pi-heif pillow python-multipart 
     uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header \
         --no-emit-index-url --quiet --constraint requirements/cpu.txt --no-annotate \
         --output-file requirements/serve.txt
+lock --extra cpu --extra films --extra vary --extra cluster --constraint requirements/cpu.txt \
+    --output-file requirements/cluster.txt
 lock --extra gpu --extra films --extra vary --constraint requirements/cpu.txt --output-file requirements/gpu.txt
-lock --extra cpu --extra lite1 --extra films --extra vary --extra onnx --extra openvino \
+lock --extra cpu --extra lite1 --extra films --extra vary --extra onnx --extra openvino --extra cluster \
     --group dev --constraint requirements/cpu.txt \
     --output-file requirements/dev.txt
