@@ -109,10 +109,10 @@ class started:  # noqa: N801  (a context manager)
         self._nodes, self._count = ray_nodes(), nodes
 
     def __enter__(self) -> Cluster:
+        os.environ.update(SECRET)  # which Ray reads when it is imported
         self.nodes: Nodes = self._nodes.__enter__()
         for _ in range(self._count):
             self.nodes.add()
-        os.environ.update(SECRET)
         self._joined = joined(self.nodes.address)
         return self._joined.__enter__()
 

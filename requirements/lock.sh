@@ -10,7 +10,7 @@ lock() {
 
 lock --extra cpu --extra films --extra vary --output-file requirements/cpu.txt
 # What an image that only serves imports, in the same versions.
-printf '%s\n' ai-edge-litert click jinja2 numpy pi-heif pillow python-multipart starlette uvicorn |
+printf '%s\n' ai-edge-litert click jinja2 numpy pi-heif pillow python-multipart starlette threadpoolctl uvicorn |
     uv pip compile - --universal --python-version 3.11 --generate-hashes --no-header \
         --no-emit-index-url --quiet --constraint requirements/cpu.txt --no-annotate \
         --output-file requirements/serve.txt

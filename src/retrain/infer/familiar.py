@@ -12,6 +12,7 @@ Pure numbers; no picture and no TensorFlow.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -58,13 +59,17 @@ class Reference:
             return 0.0
         return max(UNLIKE, min(MOST_UNLIKE, (ODD_ONES + 0.5) * least))
 
+    @cached_property
+    def _directions(self) -> Array:
+        return _directions(self.features)
+
     def familiar(self, features: Array) -> NDArray[np.float64]:
         """Return p-values, float64 [n], 0..1, rounded to five decimals.
 
         Args:
             features: of n pictures, float32 [n, d].
         """
-        found = distances(features, self.features)
+        found = _distances_from(self._directions, features)
         farther = len(self.usual) - np.searchsorted(self.usual, found, side="left")
         return np.round((farther + 1) / (len(self.usual) + 1), DECIMALS)
 
@@ -125,8 +130,16 @@ def distances(
             one group are not compared: they are more alike than new pictures will be. None if no
             two belong together.
     """
+    return _distances_from(_directions(reference), features, groups)
+
+
+def _distances_from(
+    directions: Array,
+    features: Array,
+    groups: tuple[NDArray[np.integer], NDArray[np.integer]] | None = None,
+) -> Array:
+    """Return what `distances` does, from the directions of a reference."""
     found = np.empty(len(features), np.float32)
-    directions = _directions(reference)
     for rows in _blocks(len(features)):
         squares = 2 - 2 * _directions(features[rows]) @ directions.T
         np.maximum(squares, 0, out=squares)

@@ -115,8 +115,12 @@ class Model:
         engine, threads = self._engine, self._threads
         loaded = ordered(self._load, pictures, 2 * threads + 2 * engine.batch, threads)
         batches = batched(loaded, engine.batch)
-        for guesses in ordered(self._guess_batch, batches, 2 * engine.lanes, engine.lanes):
-            yield from guesses
+        from threadpoolctl import threadpool_limits  # which a single guess can do without
+
+        # BLAS has threads of its own, which wait for each other's small products by spinning.
+        with threadpool_limits(limits=1, user_api="blas"):
+            for guesses in ordered(self._guess_batch, batches, 2 * engine.lanes, engine.lanes):
+                yield from guesses
 
     def pixels(self, picture: Source) -> Pixels:
         """Return what the network sees of a picture, uint8 [size, size, 3].

@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from threadpoolctl import threadpool_limits
 
 from retrain.config import ServeConfig
 from retrain.data.stream import cores
@@ -63,6 +64,8 @@ class Service:
             most = config.max_pixels * 1_000_000
             return Model(run, precision=config.precision, threads=threads, most_pixels=most)
 
+        # BLAS has threads of its own, which wait for each other's small products by spinning.
+        threadpool_limits(limits=1, user_api="blas")
         counters = Counters(self.counters)
         desk = Desk(Hosted(self.root, open_model, log), config, threads)
         corrections = Corrections(self.root) if self.corrections else None
