@@ -75,7 +75,7 @@ def sort_while(
     """Sort, stop for something once some copies are there, and return how it ended."""
     line = command("guess-dir", trained, pictures, dest, "-r", "--cluster", nodes.address)
     with subprocess.Popen(
-        line, env=environment(**SECRET), stderr=subprocess.PIPE, text=True
+        line, env=environment(**SECRET), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         deadline = time.monotonic() + PATIENCE
         try:
@@ -85,7 +85,8 @@ def sort_while(
                 time.sleep(0.01)
             process.send_signal(signal.SIGSTOP)  # so that nothing is over too soon
             happens(process)
-            _, said = process.communicate(timeout=PATIENCE)
+            told, said = process.communicate(timeout=PATIENCE)
+            assert "raylet" not in told  # what Ray would say there
         finally:
             process.kill()
     return process.returncode, said

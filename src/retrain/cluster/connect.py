@@ -157,7 +157,10 @@ def _start(address: str, settings: dict[str, Any]) -> None:
         MachineError: it does not work out.
     """
     import ray
+    import ray._private.worker
 
+    # Ray would print what becomes of workers among our own output, on stdout; the pool tells it.
+    ray._private.worker.print_to_stdstream = lambda *_, **__: None
     failures: list[BaseException] = []
 
     def init() -> None:
