@@ -1,7 +1,7 @@
 """Measure a Ray cluster of this machine's processes; docs/cluster.md has the outcome.
 
     PYTHONPATH=src:tests python bench/cluster.py guesses TF_FILES PICTURES [--rounds 5]
-    PYTHONPATH=src:tests python bench/cluster.py features PICTURES [--backbone efficientnet_lite0] [--rounds 3]
+    PYTHONPATH=src:tests python bench/cluster.py features PICTURES [--rounds 3] [--backbone NAME]
     PYTHONPATH=src:tests python bench/cluster.py killed TF_FILES PICTURES
     PYTHONPATH=src:tests python bench/cluster.py tuning WORK --data FOLDER [--seeds 3]
     PYTHONPATH=src:tests python bench/cluster.py journal WORK TF_FILES [--rows 1000000]
