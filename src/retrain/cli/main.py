@@ -43,7 +43,7 @@ EXIT_BUG, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
 NATIVE_CHATTER = (
     r"^[IW][0-9]{4} |^WARNING: All log messages before absl|^INFO: Created TensorFlow Lite"
-    r"|^To enable the following instructions|^fully_quantize: "
+    r"|^To enable the following instructions|^fully_quantize: |gcs_client\.cc:"
 )
 
 

@@ -177,7 +177,7 @@ def _start(address: str, settings: dict[str, Any]) -> None:
         waiting.start()
         waiting.join(2 * PATIENCE)
         if waiting.is_alive():
-            failures.append(TimeoutError("what answers there does not speak Ray's protocol"))
+            failures.append(TimeoutError("what answers is no Ray, or wants another RAY_AUTH_TOKEN"))
     if failures:
         reason = first_line(failures[0]).rstrip(".")
         hint = (

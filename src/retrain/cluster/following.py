@@ -150,6 +150,7 @@ class SentCheckpoints(Checkpoints):
         """Send the state after some steps."""
         super().save(progress, learner)
         self._tell(("saved", (self.state.read_bytes(),)))
+        self.state.unlink()  # whatever ends this process, it leaves nothing large
 
 
 class Replay:
