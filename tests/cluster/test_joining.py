@@ -1,5 +1,6 @@
 """Addresses of clusters that cannot be joined: one line, and soon."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from commands import environment, refused, retrain
+from pictures import write_workspace
 from servers import serving
 
 pytest.importorskip("ray")
@@ -83,3 +85,14 @@ def test_a_cluster_of_this_machine_listens_on_loopback_alone() -> None:
     places = result.stdout.split()
     assert len(places) > 3
     assert set(places) <= {"0100007F", f"{'0' * 16}FFFF00000100007F"}
+
+
+def test_the_doctor_looks_at_each_node(tmp_path: Path) -> None:
+    root = write_workspace(tmp_path / "tf files é", each=2)
+    result = retrain("cluster", "doctor", "local", root, "--json")
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["works"]
+    said = [finding["text"] for finding in found["findings"]]
+    assert "has the versions of this machine" in said
+    assert "sees the pictures at their paths (6 compared)" in said

@@ -1,12 +1,11 @@
 """`retrain cluster`: whether a Ray cluster would work."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from retrain.cli.command import Command
+from retrain.cli.doctor import print_findings
 from retrain.cli.options import PATH, json_option
 from retrain.errors import MachineError
 
@@ -27,16 +26,8 @@ def command(action: str, address: str, tf_files: Path | None, as_json: bool) -> 
     from retrain.cluster.connect import joined
     from retrain.cluster.doctor import examine
 
-    findings = []
     with joined(address) as cluster:
-        for finding in examine(cluster, tf_files):
-            findings.append(finding)
-            if not as_json:
-                click.echo(f"{finding.state:<6}{finding.name:<16}{finding.text}")
-    wrong = [finding.name for finding in findings if finding.state == "wrong"]
-    if as_json:
-        report = {"works": not wrong, "findings": [asdict(finding) for finding in findings]}
-        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        wrong = print_findings(examine(cluster, tf_files), as_json)
     if wrong:
         names = ", ".join(dict.fromkeys(wrong))
         raise MachineError(f"The cluster would not work: {names}; see above.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrain.cluster.connect import Cluster
-from retrain.cluster.pool import DIED, Pool, Sent
+from retrain.cluster.pool import CARRIED, DIED, Pool, Sent
 from retrain.cluster.versions import Node, this_node
 from retrain.data.feature_cache import Features
 from retrain.data.images import BadPicture, PixelRules, read_bytes, read_pixels
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import keras
 
 CHUNK = 32  # pictures: a batch of the backbone, as on one machine
-CARRIED = 32 << 20  # bytes of files after which no further one travels with them
 
 _Missing = tuple[bytes, Path]  # sha256 of the content, and where the driver sees it
 
@@ -86,7 +85,7 @@ def _content(sha256: bytes, path: Path) -> bytes | None:
 
 
 class ClusterFeatures:
-    """Computes features on a cluster; the `Machines` of `retrain.features`."""
+    """Computes features on a cluster; the `Extractor` of `retrain.features`."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrain.cluster.connect import Cluster
-from retrain.cluster.pool import DIED, Pool, Sent
+from retrain.cluster.pool import CARRIED, DIED, Pool, Sent
 from retrain.cluster.versions import Node, this_node
 from retrain.config import GuessPrecision
 from retrain.data.images import BadPicture, read_bytes
@@ -25,7 +25,6 @@ from retrain.progress import Reporter
 from retrain.run import Run
 
 CHUNK = 16  # pictures that travel together
-CARRIED = 32 << 20  # bytes of files after which no further one travels with them
 
 
 class Found(NamedTuple):

@@ -15,6 +15,7 @@ from retrain.errors import MachineError, RetrainError
 from retrain.progress import Reporter
 
 AT_A_WORKER = 2  # chunks: one that it works on, and one that travels meanwhile
+CARRIED = 32 << 20  # bytes of files after which no further one travels with them
 AHEAD = 4  # chunks for each worker that are under way or wait for an earlier one
 TRIES = 3  # deaths that a chunk survives whole, and then each of its items alone
 LOOK = 2.0  # seconds between looks for nodes that have joined
@@ -103,7 +104,6 @@ class _Job(Generic[T]):
 @dataclass(eq=False)
 class _Worker(Generic[T]):
     actor: Any
-    gpu: bool
     opening: Any  # the reference to its Node; None once it works
     node: Node | None = None
     jobs: dict[Any, _Job[T]] = field(default_factory=dict)  # by the reference to their results
@@ -135,7 +135,6 @@ class Pool(Generic[T]):
         self._refused: set[str] = set()
         self._looked = -LOOK
         self._worked = time.monotonic()
-        self.deaths = 0
 
     def results(self, chunks: Iterable[list[T]]) -> Iterator[tuple[T, Any]]:
         """Yield each item with its result, in order.
@@ -214,7 +213,7 @@ class Pool(Generic[T]):
         # One that still waits for its core waits for no other.
         for _ in range(wanted - len(self._workers)):
             actor = self._handler.open(gpu=gpus > 0)
-            self._workers.append(_Worker(actor, gpus > 0, actor.ready.remote()))
+            self._workers.append(_Worker(actor, actor.ready.remote()))
 
     def _hear(self) -> None:
         """Wait for an answer, or a little; note what came."""
@@ -239,7 +238,7 @@ class Pool(Generic[T]):
                     f"Received: {str(error.cause or error).strip().splitlines()[-1]}"
                 ) from error
             else:
-                if worker.opening is ref or worker.opening == ref:
+                if worker.opening == ref:
                     self._admit(worker, answer)
                 else:
                     self._note(worker, worker.jobs.pop(ref), answer)
@@ -297,7 +296,6 @@ class Pool(Generic[T]):
         self._looked = -LOOK  # another may take its place at once
         if worker.node is None:
             return
-        self.deaths += 1
         self._report.warn(
             f"A worker on {worker.node.address} died; what it had is given to others."
         )
