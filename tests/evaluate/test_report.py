@@ -66,7 +66,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         csv.writer(file).writerows([("path", "label"), *rows])
     result = retrain("train", root, *QUICK)
     assert result.returncode == 0, result.stderr
-    assert "Next: " in result.stdout
+    assert "Next: These 10 pictures matter most" in result.stdout
     assert "Most wrong:\n  " in result.stdout
     return root
 

@@ -21,8 +21,8 @@ from retrain.bundle import Manifest
 from retrain.config import TrainConfig
 from retrain.data.records import Skipped
 from retrain.errors import ChecksFailed, MachineError, Terminated, first_line
-from retrain.evaluate.advice import advice
-from retrain.evaluate.findings import write_findings
+from retrain.evaluate.advice import advice, worth_correcting
+from retrain.evaluate.findings import Finding, write_findings
 from retrain.features import seconds_per_picture
 from retrain.jobs.backbones import with_best_backbone
 from retrain.jobs.check import check_held
@@ -142,17 +142,20 @@ def train(
         _publish(workspace, run)
         for other in needless:
             shutil.rmtree(other.folder, ignore_errors=True)
-        interruption = _report(workspace, run, learned.classifier, report)
+        findings, interruption = _checked_and_reported(workspace, run, learned.classifier, report)
     counts = Counter(p.category for p in opening.data.learned_from)
     return Trained(
         run=run,
         judgement=judgement,
-        advice=advice(
-            judgement.verdicts,
-            {name: counts[name] for name in task.categories},
-            judgement.leading,
-            judgement.main.interval if judgement.main else None,
-        ),
+        advice=[
+            *worth_correcting(findings),
+            *advice(
+                judgement.verdicts,
+                {name: counts[name] for name in task.categories},
+                judgement.leading,
+                judgement.main.interval if judgement.main else None,
+            ),
+        ],
         skipped=opening.data.skipped,
         seconds=time.monotonic() - begun,
         interruption=interruption,
@@ -267,29 +270,36 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _check(workspace: Workspace, report: Reporter) -> None:
-    """Look for what may be wrong with the pictures; without it a training is no less finished."""
-    try:
-        write_findings(workspace.root, check_held(workspace, BarsOnly(report)).findings)
-    except Exception as error:
-        report.warn(f"The pictures were not checked: {first_line(error)}.")
-
-
-def _report(
+def _checked_and_reported(
     workspace: Workspace, run: Run, classifier: Classifier, report: Reporter
-) -> BaseException | None:
-    """Write the report; without it a training is no less finished. Return an interruption."""
+) -> tuple[Sequence[Finding], BaseException | None]:
+    """Look for what may be wrong with the pictures, and write the report; return an interruption.
+
+    Without either a training is no less finished.
+    """
+    findings: Sequence[Finding] = ()
     try:
-        _check(workspace, report)
+        findings = _findings(workspace, report)
         write_report(run, classifier, run.report, report)
     except (KeyboardInterrupt, Terminated) as interruption:
         report.warn(f"The report was interrupted; `retrain report {run.folder}` writes it.")
-        return interruption
+        return findings, interruption
     except Exception as error:
         report.warn(
             f"There is no report: {first_line(error)}. `retrain report {run.folder}` tries again."
         )
-    return None
+    return findings, None
+
+
+def _findings(workspace: Workspace, report: Reporter) -> Sequence[Finding]:
+    """Return what may be wrong with the pictures, and write it down; none if that failed."""
+    try:
+        findings = check_held(workspace, BarsOnly(report)).findings
+        write_findings(workspace.root, findings)
+    except Exception as error:
+        report.warn(f"The pictures were not checked: {first_line(error)}.")
+        return ()
+    return findings
 
 
 def _publish(workspace: Workspace, run: Run) -> None:
