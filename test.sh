@@ -25,4 +25,4 @@ mypy
 lint-imports
 shellcheck --external-sources ./*.sh .ci/run .ci/pythons docker/*.sh requirements/*.sh tests/docker/*.sh
 hadolint docker/Dockerfile
-python -m pytest --numprocesses 2 --no-loadscope-reorder "$@"
+python -m pytest --numprocesses 2 --no-loadscope-reorder --durations 20 "$@"
