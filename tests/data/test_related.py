@@ -1,6 +1,8 @@
 """What is found among drawn scenes: each kind that was planted, and nothing else."""
 
 import io
+from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from random import Random
 
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 from scipy.ndimage import gaussian_filter
 
+from retrain.data.alignment import AT_ONCE, likeness
+from retrain.data.candidates import plain
 from retrain.data.fingerprints import FINGERPRINT, describe
 from retrain.data.images import decode
 from retrain.data.records import Picture
@@ -64,6 +68,21 @@ def test_copies_of_pictures_that_are_black_or_white_for_the_most_part_are_found(
         image.paste(scene(300 + seed).crop((30, 30, 110, 110)), (40 + 2 * seed, 25))
         pairs.add((some.add(image), some.add(as_jpeg(image))))
     assert some.kinds() == dict.fromkeys(pairs, "copy")
+
+
+def test_many_are_compared_in_portions_and_each_is_told() -> None:
+    records = np.array([describe(scene(i)) for i in range(12)], FINGERPRINT)
+    rng, told = np.random.default_rng(0), [0]
+    first, second = rng.integers(0, 12, (2, AT_ONCE + 40))
+
+    def compared(rows: slice, advance: Callable[[int], None]) -> NDArray[np.float32]:
+        pairs = plain(first[rows], second[rows])
+        parts = (pairs.first, pairs.second, pairs.mirrored, pairs.start, advance)
+        return np.array([*astuple(likeness(records, *parts))])
+
+    every = compared(slice(None), told.append)
+    assert sum(told) == len(first)
+    assert np.array_equal(every[:, -40:], compared(slice(-40, None), told.append))
 
 
 def test_mirrored_copies_are_found() -> None:

@@ -4,7 +4,7 @@ Gauss-Newton on the normalised difference of brightness, from coarse to fine (Lu
 Baker and Matthews 2004), for many pairs at a time. Pure: arrays in, arrays out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from retrain.data.fingerprints import Fingerprints
+from retrain.data.stream import cores, ordered
 
 Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -47,9 +48,14 @@ class Likeness:
 
 
 def likeness(
-    records: Fingerprints, first: Rows, second: Rows, mirrored: NDArray[np.bool], start: Array
+    records: Fingerprints,
+    first: Rows,
+    second: Rows,
+    mirrored: NDArray[np.bool],
+    start: Array,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> Likeness:
-    """Compare pairs of pictures.
+    """Compare pairs of pictures, on all cores.
 
     Args:
         records: of all pictures; may be mapped from a file.
@@ -58,11 +64,19 @@ def likeness(
         mirrored: bool [m]; where true, the second one is turned round first.
         start: float32 [m, 4], where the first lies over the second to begin with: scale and shift
             across, scale and shift down, where a picture reaches from -1 to 1.
+        advance: is told how many more pairs are done.
     """
-    found = np.empty((4, len(first)), np.float32)
-    for rows in portions(len(first), AT_ONCE):
+
+    def compared(rows: slice) -> Array:
         a, b = records[first[rows]], records[second[rows]]
-        found[:, rows] = _compare(a, b, mirrored[rows], start[rows].copy())
+        return _compare(a, b, mirrored[rows], start[rows].copy())
+
+    found, done = np.empty((4, len(first)), np.float32), 0
+    # NumPy works outside the interpreter's lock on arrays of this size.
+    for part in ordered(compared, portions(len(first), AT_ONCE), ahead=2 * cores()):
+        found[:, done : done + part.shape[1]] = part
+        done += part.shape[1]
+        advance(part.shape[1])
     return Likeness(*found)
 
 

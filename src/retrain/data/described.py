@@ -44,7 +44,7 @@ def fingerprints(pictures: Sequence[Picture], folder: Path, report: Reporter) ->
     with machine_errors(folder):
         folder.mkdir(exist_ok=True)
         _mend(path)
-        with path.open("ab") as file, report.bar("comparing pictures", len(missing)) as advance:
+        with path.open("ab") as file, report.bar("looks of pictures", len(missing)) as advance:
             for picture, one in zip(missing, _described(missing), strict=True):
                 content = bytes.fromhex(picture.sha256)
                 found[rows[content]] = one

@@ -16,7 +16,9 @@ from retrain.data.fingerprints import Fingerprints
 from retrain.data.records import Picture
 from retrain.data.relations import Kind, Relation
 from retrain.data.sequences import Neighbours, neighbours
+from retrain.progress import Reporter, Silent
 
+_SILENT = Silent()
 # A copy: of the whole, of its detail, as far as both pictures have pixels for.
 COPY_WHOLE = 0.95
 COPY_DETAIL = 0.75
@@ -51,7 +53,10 @@ class Measured:
 
 
 def find(
-    pictures: Sequence[Picture], records: Fingerprints, features: Array | None = None
+    pictures: Sequence[Picture],
+    records: Fingerprints,
+    features: Array | None = None,
+    report: Reporter = _SILENT,
 ) -> list[Relation]:
     """Find the relations of pictures with different contents.
 
@@ -60,6 +65,7 @@ def find(
         records: their fingerprints, in the same order; may be mapped from a file.
         features: float32 [n, d] of some backbone, in the same order. Without them only copies and
             series of frames that lie over one another are found.
+        report: shows the progress.
 
     Returns:
         Relations in the order of their pairs, the same for the same pictures in any order.
@@ -68,7 +74,7 @@ def find(
     found, rows = _identical(pictures, records, rows)
     beside = neighbours([pictures[row].name for row in rows], records["taken"][rows].tolist())
     near = {_ordered_pair(int(rows[one.first]), int(rows[one.second])): one for one in beside}
-    measured = measure(pictures, records, features, rows, list(near))
+    measured = measure(pictures, records, features, rows, list(near), report)
     for place, kind, strength in _kinds(measured):
         pair = int(measured.pairs.first[place]), int(measured.pairs.second[place])
         evidence = _evidence(measured, place, near.get(_ordered_pair(*pair)))
@@ -82,6 +88,7 @@ def measure(
     features: Array | None,
     rows: Rows,
     near: Sequence[tuple[int, int]],
+    report: Reporter = _SILENT,
 ) -> Measured:
     """Compare whatever may be related.
 
@@ -91,6 +98,7 @@ def measure(
         features: float32 [n, d], in the same order; None without.
         rows: those that are looked at; int64 [n], each once.
         near: pairs of rows that are neighbours by name or time.
+        report: shows the progress.
     """
     beside = plain(*np.array(near, np.int64).reshape(-1, 2).T)
     parts = [by_pixels(records, rows), beside]
@@ -102,7 +110,8 @@ def measure(
         close = _ordered_pairs(pairs.first[both], pairs.second[both])
     # Where pixels were close, they know best where to begin.
     pairs = merged(parts, [np.full(len(p.first), -i, np.float32) for i, p in enumerate(parts)])
-    alike = likeness(records, pairs.first, pairs.second, pairs.mirrored, pairs.start)
+    with report.bar("comparing look-alikes", len(pairs.first)) as advance:
+        alike = likeness(records, pairs.first, pairs.second, pairs.mirrored, pairs.start, advance)
     return Measured(
         pairs,
         alike,

@@ -90,7 +90,7 @@ def check_held(workspace: Workspace, report: Reporter) -> Checked:
     labels = np.array([index[picture.category] for picture in pictures], np.int64)
     known = known_features(pictures, workspace, run, report)
     records = fingerprints(pictures, workspace.bottlenecks, report)
-    relations = _relations(gathered, records, known, run)
+    relations = _relations(gathered, records, known, run, report)
     heads = None
     if len(categories) > 1:
         folds = gathered.before.folds
@@ -154,7 +154,7 @@ def _config(run: Run | None) -> TrainConfig:
 
 
 def _relations(
-    gathered: Gathered, records: Fingerprints, known: Known, run: Run | None
+    gathered: Gathered, records: Fingerprints, known: Known, run: Run | None, report: Reporter
 ) -> Sequence[Relation]:
     """Return what belongs together: as the last training found it, if it saw all pictures."""
     before = gathered.before.relations
@@ -162,4 +162,4 @@ def _relations(
         seen = {row.sha256 for row in run.read_split()}
         if all(picture.sha256 in seen for picture in gathered.pictures):
             return before
-    return with_previous(find(gathered.pictures, records, known.values), before)
+    return with_previous(find(gathered.pictures, records, known.values, report), before)

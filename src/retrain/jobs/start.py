@@ -62,7 +62,7 @@ class Start:
         relations = self.gathered.before.relations
         if self.config.split.relate:
             records = fingerprints(pictures, folder, report)
-            found = find(pictures, records, features[: len(pictures)])
+            found = find(pictures, records, features[: len(pictures)], report)
             relations = with_previous(found, relations)
         data = split_up(self.gathered, relations, self.config, Silent())
         report_related(data, report)
