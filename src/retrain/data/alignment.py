@@ -19,7 +19,9 @@ Rows = NDArray[np.int64]
 
 AT_ONCE = 256  # pairs, so that their thumbnails stay in the processor's cache
 LEVELS = ((16, 6), (32, 5), (64, 3))  # sides in pixels, with iterations
-GIVE_UP = (0.5, 0.65)  # likeness at a level below which no finer one is looked at
+# Likeness at a level below which no finer one is looked at: of 14,000 pairs of three sets none that
+# reached .85 at the finest had less than .65 and .80 before.
+GIVE_UP = (0.6, 0.8)
 SCALES = (0.5, 2.0)  # of a side; thumbnails are of equal size
 SHIFT = 0.5  # of half a side
 STEP = 0.1  # at most an iteration
@@ -133,18 +135,23 @@ def sampled(images: Array, warp: Array) -> tuple[Array, NDArray[np.bool]]:
     side = images.shape[1]
     across = warp[:, 0:1] * _centres(side) + warp[:, 1:2]
     down = warp[:, 2:3] * _centres(side) + warp[:, 3:4]
-    rows = _between(images, (down + 1) * side / 2 - 0.5, 1)
     inside = (np.abs(down) <= 1)[:, :, None] & (np.abs(across) <= 1)[:, None, :]
-    return _between(rows, (across + 1) * side / 2 - 0.5, 2), inside
+    rows = _weights((down + 1) * side / 2 - 0.5, side) @ images
+    return np.asarray(rows @ _weights((across + 1) * side / 2 - 0.5, side).transpose(0, 2, 1)), inside
 
 
-def _between(images: Array, places: Array, axis: int) -> Array:
-    """Interpolate linearly along an axis, at places [m, n] in pixels."""
-    low = np.clip(np.floor(places), 0, images.shape[axis] - 2).astype(np.int64)
-    share = np.clip(places - low, 0, 1).astype(np.float32)
-    low, share = (np.expand_dims(values, 3 - axis) for values in (low, share))
-    before = np.take_along_axis(images, low, axis)
-    return np.asarray(before + (np.take_along_axis(images, low + 1, axis) - before) * share)
+def _weights(places: Array, side: int) -> Array:
+    """Return what interpolates linearly at places [m, n] in pixels, as matrices [m, n, side].
+
+    Products with these take half the time of looking the pixels up.
+    """
+    low = np.clip(np.floor(places), 0, side - 2)
+    share = np.clip(places - low, 0, 1)[:, :, None]
+    columns = low.astype(np.int64)[:, :, None]
+    found = np.zeros((*places.shape, side), np.float32)
+    np.put_along_axis(found, columns, 1 - share, 2)
+    np.put_along_axis(found, columns + 1, share, 2)
+    return found
 
 
 def _laid(x: Array, y: Array, warp: Array) -> tuple[Array, NDArray[np.bool], NDArray[np.bool]]:
