@@ -158,6 +158,15 @@ class Workspace:
             raise BundleError(f"There is no model in {self.root}. Train one first.")
         return run
 
+    def readable_run(self) -> Run | None:
+        """Return the published run; None before the first training, or if it cannot be read."""
+        try:
+            run = self.published()
+            run.manifest  # noqa: B018 - reads it
+        except BundleError:
+            return None
+        return run
+
     def previous_split(self) -> PreviousSplit:
         """Return the split of the newest finished run; empty before the first."""
         runs = self.own_runs()

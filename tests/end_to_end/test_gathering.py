@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from commands import QUICKEST, retrain
+from commands import QUICKEST, refused, retrain
 from films import write_scenes
 from pictures import draw, encoded, write_jpegs
 from retrain.cli.main import app
@@ -71,6 +72,7 @@ def test_labels_come_from_paths_without_copying(tmp_path: Path) -> None:
     for category in ("disc", "stripes"):
         for path in write_jpegs(tmp_path / "drawn", category, 10):
             shutil.copy(path, root / "data" / "everything")
+    Image.new("RGB", (90, 70), (3, 3, 4)).save(root / "data" / "everything" / "disc-99.jpg")
     said = done("train", root, *QUICKEST, "--labels-from", r"(?P<category>\w+)-\d+\.jpg")
     assert "On pictures like these: " in said
     labels = (root / "model" / "labels.txt").read_text().split()
@@ -78,6 +80,10 @@ def test_labels_come_from_paths_without_copying(tmp_path: Path) -> None:
     config = json.loads((root / "model" / "config.json").read_text())
     assert config["labels_from"] == r"(?P<category>\w+)-\d+\.jpg"
     assert "accuracy" in done("evaluate", root)
+    found = json.loads(done("check", root, "--json"))
+    dark = next(f for f in found if f["pictures"] == ["everything/disc-99.jpg"])
+    assert dark["category"] == "disc"
+    assert "--labels-from" in refused(retrain("check", root, "--apply"), 3)
 
 
 @pytest.fixture(scope="module")

@@ -137,7 +137,9 @@ def sampled(images: Array, warp: Array) -> tuple[Array, NDArray[np.bool]]:
     down = warp[:, 2:3] * _centres(side) + warp[:, 3:4]
     inside = (np.abs(down) <= 1)[:, :, None] & (np.abs(across) <= 1)[:, None, :]
     rows = _weights((down + 1) * side / 2 - 0.5, side) @ images
-    return np.asarray(rows @ _weights((across + 1) * side / 2 - 0.5, side).transpose(0, 2, 1)), inside
+    return np.asarray(
+        rows @ _weights((across + 1) * side / 2 - 0.5, side).transpose(0, 2, 1)
+    ), inside
 
 
 def _weights(places: Array, side: int) -> Array:

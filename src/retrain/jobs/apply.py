@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrain.config import TrainConfig
 from retrain.data.labels import LABELS
 from retrain.data.records import Example, Picture, category_name
 from retrain.data.sources import open_data
@@ -14,7 +13,7 @@ from retrain.files import machine_errors
 from retrain.infer.names import folder_name, numbered
 from retrain.jobs.computed_features import default_rules
 from retrain.jobs.journal import Journal, Move
-from retrain.jobs.training_data import gather
+from retrain.jobs.training_data import as_trained, gather
 from retrain.progress import Reporter
 from retrain.workspace import Workspace
 
@@ -38,12 +37,19 @@ def apply_corrections(root: Path, report: Reporter) -> Applied:
         report: hears what is odd about the pictures.
 
     Raises:
-        DataError: there are no pictures, or `labels.csv` says their categories.
+        DataError: there are no pictures, or their categories are not those of their folders.
         MachineError: a file cannot be moved; what was moved can be taken back.
     """
     workspace = Workspace(root.absolute())
     with workspace.lock(report.warn):
-        corrected = gather(workspace, default_rules(), TrainConfig(), report).corrected
+        config = as_trained(workspace.readable_run())
+        if config.labels_from:
+            raise DataError(
+                "Only folders can be made to agree with corrections; in the last training names "
+                f"said the categories (--labels-from '{config.labels_from}'). Rename the files; "
+                "corrections count all the same."
+            )
+        corrected = gather(workspace, default_rules(), config, report).corrected
         to_move, left_out = corrected.moved, corrected.left_out
         true = {picture.name: picture.category for picture in corrected.pictures}
         examples = {example.name: example for example in open_data(workspace.data).examples}

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.config import SplitConfig, TrainConfig
 from retrain.data.corrections import Corrections, read_corrections
 from retrain.data.described import fingerprints
 from retrain.data.fingerprints import Fingerprints
@@ -15,7 +14,7 @@ from retrain.data.headers import UNKNOWN, headers
 from retrain.data.records import Picture, Skipped
 from retrain.data.related import find
 from retrain.data.relations import Relation, with_previous
-from retrain.errors import BundleError, DataError
+from retrain.errors import DataError
 from retrain.evaluate.cue_candidates import Judged
 from retrain.evaluate.doubtful import label_findings, unusual_findings
 from retrain.evaluate.findings import Finding, ranked, write_findings
@@ -26,7 +25,7 @@ from retrain.jobs.computed_features import default_rules
 from retrain.jobs.known_features import Known, known_features
 from retrain.jobs.rough_heads import Heads, fit_rough_heads
 from retrain.jobs.shortcuts import Mind, find_shortcuts
-from retrain.jobs.training_data import Gathered, gather
+from retrain.jobs.training_data import Gathered, as_trained, gather
 from retrain.progress import Reporter
 from retrain.run import Run
 from retrain.workspace import Workspace
@@ -78,8 +77,8 @@ def check(root: Path, report: Reporter) -> Checked:
 
 def check_held(workspace: Workspace, report: Reporter) -> Checked:
     """Do what `check` does while the caller holds the workspace, and write no findings."""
-    run = _published(workspace)
-    gathered = gather(workspace, run.rules if run else default_rules(), _config(run), report)
+    run = workspace.readable_run()
+    gathered = gather(workspace, run.rules if run else default_rules(), as_trained(run), report)
     pictures = list(gathered.pictures)
     if not pictures:
         raise DataError(
@@ -135,22 +134,6 @@ def _findings(
         mind = Mind(found.run, found.heads, known)
         findings += find_shortcuts(judged, mind, records, seen, report)
     return findings
-
-
-def _published(workspace: Workspace) -> Run | None:
-    """Return the published run; None before the first training, or where it cannot be read."""
-    try:
-        run = workspace.published()
-        run.manifest  # noqa: B018 - reads it
-    except BundleError:
-        return None
-    return run
-
-
-def _config(run: Run | None) -> TrainConfig:
-    """Return the configuration by which pictures belong together, as in the last training."""
-    split = read_json(run.config).get("split", {}) if run else {}
-    return TrainConfig(split=SplitConfig(group_by=split.get("group_by")))
 
 
 def _relations(

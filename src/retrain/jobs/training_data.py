@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.config import TrainConfig
+from retrain.config import SplitConfig, TrainConfig
 from retrain.data.check import check
 from retrain.data.corrections import Corrected, correct, read_corrections
 from retrain.data.groups import Joined, join
@@ -19,10 +19,11 @@ from retrain.data.returned import returned_pictures, with_returned
 from retrain.data.sources import open_data
 from retrain.data.split import assign, group_pattern
 from retrain.errors import DataError
-from retrain.files import lines_digest
+from retrain.files import lines_digest, read_json
 from retrain.jobs.skipped import tell_skipped
 from retrain.jobs.told import report_corrections, report_counts, report_twins
 from retrain.progress import Reporter, counted
+from retrain.run import Run
 from retrain.split_rows import PreviousSplit
 from retrain.training.folds import Folds, assign_folds
 from retrain.training.labelled import Labelled, Varied
@@ -188,6 +189,17 @@ def gather(
     report_corrections(corrected, corrections, report)
     report_twins(corrected.pictures, report)
     return Gathered(corrected, skipped, dataset.drawable, workspace.previous_split(), varied)
+
+
+def as_trained(run: Run | None) -> TrainConfig:
+    """Return a configuration that reads pictures, categories and groups as a training did.
+
+    Args:
+        run: of that training; None for the defaults.
+    """
+    said = read_json(run.config) if run else {}
+    group_by = said.get("split", {}).get("group_by")
+    return TrainConfig(labels_from=said.get("labels_from"), split=SplitConfig(group_by=group_by))
 
 
 def split_up(
