@@ -36,7 +36,8 @@ class Known:
     values: float32 [n, d].
     rules: how pictures become pixels for `open_forward`.
     open_forward: returns what turns pixels uint8 [m, size, size, 3] into features [m, d] of the
-        same kind; it may load TensorFlow.
+        same kind; it may load TensorFlow. Of no use where the run is fine-tuned: then values may
+        be of its backbone, and the model itself answers.
     """
 
     values: Features

@@ -66,7 +66,8 @@ def find_shortcuts(
     )
     sharp = measure_sharpness(some.pictures, report)
     looks = Looks(records[rows], [seen[row] for row in rows], sharp)
-    return shortcut_findings(some, looks, mind.known.rules, _Answers(mind, some))
+    answers = ModelAnswers(mind, some)
+    return shortcut_findings(some, looks, answers.rules, answers)
 
 
 def _some(labels: NDArray[np.integer], fold: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -96,18 +97,20 @@ def measure_sharpness(pictures: Sequence[Picture], report: Reporter) -> NDArray[
     return np.array(found)
 
 
-class _Answers:
-    """What the model says of changed pixels; it is opened when it is first asked."""
+class ModelAnswers:
+    """What the model says of changed pixels; it is opened when it is first asked.
+
+    rules: how pictures become the pixels that it is asked about.
+    """
 
     def __init__(self, mind: Mind, judged: Judged) -> None:
         self._mind, self._judged = mind, judged
+        self._tuned = mind.run if mind.run and mind.run.manifest.kept != "head" else None
+        self.rules = self._tuned.rules if self._tuned else mind.known.rules
 
     @cached_property
     def _answer(self) -> Answer:
-        run = self._mind.run
-        if run is None or run.manifest.kept == "head":
-            return self._of_heads()
-        return self._of_tuned(run)
+        return self._of_tuned(self._tuned) if self._tuned else self._of_heads()
 
     def __call__(self, pixels: Pixels, rows: NDArray[np.integer]) -> NDArray[np.floating]:
         return self._answer(pixels, rows)
