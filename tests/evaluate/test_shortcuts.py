@@ -4,12 +4,13 @@ import runpy
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from commands import ROOT, SHARED
 from retrain.data.fingerprints import FINGERPRINT, describe
@@ -131,6 +132,27 @@ def test_a_cue_that_the_model_uses_is_found_and_one_that_it_ignores_is_not(
     assert all(one.kind == "shortcut" and one.score > 0.9 for one in using)
     ignoring = looking_at(blind, 0.0, 1.0)
     assert shortcut_findings(judged, looks, RULES, ignoring) == []
+
+
+def framed(image: Image.Image) -> Image.Image:
+    """A black border that makes the whole picture darker."""
+    return ImageOps.expand(ImageOps.crop(image, 12), 12)
+
+
+def test_what_follows_from_a_mark_is_not_told_whichever_category_has_it(tmp_path: Path) -> None:
+    judged, looks = make(tmp_path, framed)
+    cues = {one.cue for one in candidates(judged, looks)}
+    assert {"border", "brightness"} <= cues
+    dark = looking_at(whole, 90.0, -1.0)
+    swapped = replace(judged, labels=1 - judged.labels, categories=("south", "north"))
+
+    def other(pixels: Pixels, rows: NDArray[np.integer]) -> NDArray[np.floating]:
+        return dark(pixels, rows)[:, ::-1]
+
+    for mine, answer in ((judged, dark), (swapped, other)):
+        found = [one.why for one in shortcut_findings(mine, looks, RULES, answer)]
+        assert any(why.startswith("A plain border gives 'south' away") for why in found)
+        assert not any("brightness" in why for why in found)
 
 
 def test_labels_that_mean_nothing_raise_no_alarm(tmp_path: Path) -> None:

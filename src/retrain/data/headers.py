@@ -16,7 +16,7 @@ AHEAD = 256  # files in flight; little of each is read
 
 @dataclass(frozen=True)
 class Header:
-    """Of one file. format: Pillow's name, such as "JPEG". width, height: in pixels, as stored.
+    """Of one file. format: Pillow's name, such as "JPEG". width, height: in pixels, as it is shown.
 
     camera: maker and model as EXIF has them; "" where it says nothing.
     """
@@ -46,6 +46,8 @@ def _header(path: Path) -> Header:
             exif = image.getexif()
             names = (exif.get(ExifTags.Base.Make), exif.get(ExifTags.Base.Model))
             camera = " ".join(str(name).strip("\0 ") for name in names if name)
-            return Header(image.format or "", image.width, image.height, camera)
+            turned = exif.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            width, height = image.size[::-1] if turned else image.size
+            return Header(image.format or "", width, height, camera)
     except Exception:  # it was readable when it was checked; whoever decodes it will tell
         return UNKNOWN

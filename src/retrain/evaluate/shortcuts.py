@@ -31,13 +31,15 @@ def shortcut_findings(
     """
     found: list[Finding] = []
     marked: set[int] = set()  # categories with a mark, from which other cues follow
-    for candidate in candidates(judged, looks)[:MOST_TRIED]:
+    few = candidates(judged, looks)[:MOST_TRIED]
+    for candidate in sorted(few, key=lambda one: one.cue not in MARKS):
         if candidate.category in marked and candidate.cue not in MARKS:
             continue
         moved = Trial(judged, looks, rules, answer, candidate).moved()
         if moved.counts(candidate):
-            marked |= {candidate.category} if candidate.cue in MARKS else set()
             found.append(_finding(judged, candidate, moved))
+            if candidate.cue in MARKS:  # of two categories, what tells one tells the other
+                marked |= {0, 1} if len(judged.categories) == 2 else {candidate.category}
     return found
 
 
