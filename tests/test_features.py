@@ -1,5 +1,6 @@
 """The bottleneck cache."""
 
+import shutil
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from retrain.data.feature_cache import Features
 from retrain.data.images import PixelRules, read_pixels
 from retrain.data.records import Picture
 from retrain.data.sources import open_data
-from retrain.errors import WeightsError
+from retrain.errors import DataError, WeightsError
 from retrain.features import bottlenecks, cache_file
 from retrain.model.backbones import backbone_named
 from retrain.model.build import build_backbone
@@ -163,6 +164,16 @@ def test_a_record_that_is_no_number_is_computed_again(
     again, computed = compute(data, network, forward, cache)
     assert computed == 1
     np.testing.assert_array_equal(again, first)
+
+
+def test_a_picture_that_became_another_one_is_not_remembered(
+    network: keras.Model, forward: Forward, tmp_path: Path
+) -> None:
+    first, second = write_jpegs(tmp_path / "data", "disc", 2)
+    pictures = pictures_in(tmp_path / "data")
+    shutil.copy(second, first)
+    with pytest.raises(DataError, match="another content"):
+        bottlenecks(pictures, network, forward, RULES, tmp_path / "cache", Silent())
 
 
 def test_a_backbone_that_gives_no_numbers_is_refused(tmp_path: Path) -> None:

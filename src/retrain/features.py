@@ -137,6 +137,6 @@ def _computed_here(
         f"backbone, about {duration(estimate)}."
     )
     digests = iter(missing)
-    for pixels in pixel_batches([*missing.values()], rules, BATCH):
+    for pixels in pixel_batches([*missing.values()], rules, BATCH, [*missing]):
         for values in forward(pixels):
             yield next(digests), values

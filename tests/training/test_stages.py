@@ -18,14 +18,17 @@ from retrain.model.build import build_backbone, layer_groups
 from retrain.model.predict import Forward, predict_logits
 from retrain.model.weights import Weights, obtain
 from retrain.progress import Silent
+from retrain.training.checkpoints import Checkpoints, Progress
+from retrain.training.contest import Contest, Judged
 from retrain.training.folds import assign_folds
 from retrain.training.head import fit_head
 from retrain.training.history import EpochRow
 from retrain.training.labelled import Labelled, Varied
 from retrain.training.logs import TensorBoard
 from retrain.training.mirrored import changed_by_mirror
+from retrain.training.plan import Plan
 from retrain.training.store import Stores
-from retrain.training.task import Task
+from retrain.training.task import Budget, Task
 from retrain.training.tuning import Tuning
 from tasks import BACKBONE, some_task, tuning_of
 
@@ -142,6 +145,35 @@ def test_rounds_of_a_large_jury_are_shown_by_a_part_of_it_with_its_own_truth(
         row, softmax(logits), rig.validation.labels
     )
     assert list((tmp_path / "logs" / "fine_tune").iterdir())
+
+
+def test_short_cycles_are_profiled_once_and_the_next_ones_go_on(tmp_path: Path) -> None:
+    log = TensorBoard(tmp_path, ("often", "rare"), profile=True)
+    row = EpochRow("fold_1", 1, 1, None, 1.0, None, None, None, 1e-3, 1.0)
+    for stage in ("fine_tune", "fold_1", "refit"):
+        for step in range(1, 7):
+            log.batch(stage, step, 1.0, 1e-3, np.zeros((2, 8), np.float32))
+        log.epoch(replace(row, stage=stage))
+    assert len(list(tmp_path.glob("plugins/profile/*"))) == 1
+
+
+def test_variations_do_not_change_how_far_judges_lie_from_what_was_learned(
+    network: keras.Model, tmp_path: Path
+) -> None:
+    task = some_task(network, [str(i) for i in range(40)], folder=tmp_path)
+    tuning, head = tuning_of(task)
+    train = task.parts["train"]
+    varied = Varied(train.pictures[:12], train.features[:12], np.arange(12))
+    judged = Judged(
+        tuning.start, "float32", Progress(Plan(2, 0, 8, (1e-4, 1e-3), ((0, 1),))), (), ()
+    )
+
+    def told(task: Task) -> NDArray[np.float32]:
+        parts = (Budget(0.1, 0.0, tmp_path), Checkpoints(tmp_path / "c"), Silent())
+        log = TensorBoard(tmp_path / "logs", task.categories)
+        return Contest(task, head, None, *parts, log).strangeness(judged, 1.0)
+
+    np.testing.assert_array_equal(told(task), told(replace(task, varied=varied)))
 
 
 @pytest.mark.parametrize(("marked", "expected"), [(True, ["left", "right"]), (False, [])])

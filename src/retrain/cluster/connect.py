@@ -40,11 +40,6 @@ class Cluster:
 
     address: str
 
-    @property
-    def is_local(self) -> bool:
-        """Whether it consists of this machine alone, and ends with the command."""
-        return self.address == LOCAL
-
     def total(self, resource: str) -> int:
         """Return how many "CPU" or "GPU" its living nodes have."""
         import ray

@@ -139,7 +139,9 @@ class _Extraction:
             files = [(sha256, str(path)) for sha256, path in items]
             return Sent(worker.of_files.remote(files), places, {})
         contents, size = [], 0
-        for content in ordered(lambda i: read_unchanged(items[i][1], bytes), places, 8):
+        for content in ordered(
+            lambda i: read_unchanged(items[i][1], bytes, items[i][0]), places, 8
+        ):
             contents.append(content)
             size += len(content)
             if size > CARRIED:

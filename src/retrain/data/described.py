@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from retrain.data.fingerprints import FINGERPRINT, FINGERPRINT_VERSION, Fingerprints, describe
-from retrain.data.images import BadPicture, decode, read_bytes
+from retrain.data.images import decode
 from retrain.data.records import Picture
-from retrain.data.stream import ordered
-from retrain.errors import DataError
+from retrain.data.stream import ordered, read_unchanged
 from retrain.files import machine_errors
 from retrain.progress import Reporter
 
@@ -56,12 +55,8 @@ def fingerprints(pictures: Sequence[Picture], folder: Path, report: Reporter) ->
 
 def _described(pictures: Sequence[Picture]) -> Iterator[np.void]:
     def look(picture: Picture) -> np.void:
-        try:
-            return describe(decode(read_bytes(picture.path), ENOUGH))
-        except BadPicture as error:
-            raise DataError(
-                f"A picture changed while it was in use: {picture.path}: {error}. Start again."
-            ) from error
+        own = bytes.fromhex(picture.sha256)
+        return read_unchanged(picture.path, lambda c: describe(decode(c, ENOUGH)), own)
 
     return ordered(look, pictures, ahead=AHEAD)
 

@@ -1,9 +1,11 @@
 """Reads many pictures in parallel and in order, with no more than a batch in memory."""
 
+import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import TypeVar
 
@@ -70,34 +72,50 @@ def ordered(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def read_unchanged(path: Path, look: Callable[[bytes], R]) -> R:
+def read_unchanged(path: Path, look: Callable[[bytes], R], sha256: bytes | None = None) -> R:
     """Return what `look` makes of a file's content.
 
+    Args:
+        path: the file.
+        look: takes its content.
+        sha256: of the content that is wanted; None for whatever is there.
+
     Raises:
-        DataError: a picture that was readable before no longer is.
+        DataError: a picture that was readable before no longer is, or is another one.
     """
     try:
-        return look(read_bytes(path))
+        content = read_bytes(path)
+        if sha256 is not None and hashlib.sha256(content).digest() != sha256:
+            raise BadPicture("it has another content")
+        return look(content)
     except BadPicture as error:
         raise DataError(
             f"A picture changed while it was in use: {path}: {error}. Start again."
         ) from error
 
 
-def pixel_batches(paths: Sequence[Path], rules: PixelRules, batch: int) -> Iterator[Pixels]:
+def pixel_batches(
+    paths: Sequence[Path],
+    rules: PixelRules,
+    batch: int,
+    sha256: Sequence[bytes] | None = None,
+) -> Iterator[Pixels]:
     """Yield the pictures as uint8 [<= batch, size, size, 3], in order.
 
     Args:
         paths: pictures that were checked before.
         rules: size and fit.
         batch: pictures in a batch; the last one may be smaller.
+        sha256: of their contents, where what is made of them is remembered by these.
 
     Raises:
-        DataError: a picture that was readable before no longer is.
+        DataError: a picture that was readable before no longer is, or is another one.
     """
 
-    def pixels(path: Path) -> Pixels:
-        return read_unchanged(path, lambda content: read_pixels(content, rules))
+    def pixels(wanted: tuple[Path, bytes | None]) -> Pixels:
+        path, digest = wanted
+        return read_unchanged(path, lambda content: read_pixels(content, rules), digest)
 
-    for some in batched(ordered(pixels, paths, ahead=batch), batch):
+    digests: Iterable[bytes | None] = repeat(None) if sha256 is None else sha256
+    for some in batched(ordered(pixels, zip(paths, digests, strict=False), ahead=batch), batch):
         yield np.stack(some)

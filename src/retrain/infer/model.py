@@ -29,8 +29,6 @@ from retrain.infer.names import own_suffix
 from retrain.infer.stamp import stamp_of
 from retrain.run import Run
 
-MANY = 1 << 30  # pictures that a model is opened for, where nobody knows how many come
-
 _Loaded = tuple[Guess, Pixels] | Guess  # the first lacks its probabilities
 
 

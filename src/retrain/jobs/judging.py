@@ -93,7 +93,7 @@ def judge(task: Task, learned: Learned, report: Reporter) -> Judgement:
         advance(1)
         curve = learning_curve(head.examples, head.crossed) if stressed else None
         advance(1)
-    own_names = [CROSS_FITTED] if learned.stage == "head" else ["validation", FINE_TUNED]
+    own_names = [CROSS_FITTED if learned.stage == "head" else FINE_TUNED, "validation"]
     leading = next((name for name in (*own_names, "test") if name in evaluations), None)
     if learned.stage == "fine_tune" and "test" in evaluations:
         leading = "test"  # nothing was chosen by it
@@ -181,7 +181,8 @@ def _sentences(judgement: Judgement, task: Task, learned: Learned) -> list[str]:
         judged, every = len(learned.judged), len(task.parts["train"].labels)
         folds = len(set(task.folds.of_picture[learned.judged].tolist()))
         said.append(whose_tuned_numbers(folds, judged, every, learned.refitted))
-    unjudged = not_judged([task.categories[i] for i in task.folds.unjudged])
+    by_user = set(task.parts["validation"].labels.tolist())
+    unjudged = not_judged([task.categories[i] for i in task.folds.unjudged if i not in by_user])
     return [*said, *([unjudged] if unjudged else [])]
 
 

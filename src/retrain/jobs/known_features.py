@@ -157,6 +157,7 @@ class _HeadRun:
             return
         report.say(f"Features: computing those of {counted(len(rows), 'picture')}.")
         paths = [pictures[own[0]].path for own in rows.values()]
+        digests = [bytes.fromhex(content) for content in rows]
         contents = iter(rows)
         with machine_errors(self._folder):
             self._folder.mkdir(exist_ok=True)
@@ -164,7 +165,7 @@ class _HeadRun:
             if damaged:
                 cache.rewrite(entries)
         with cache.appending() as append, report.bar("features", len(paths)) as advance:
-            for pixels in pixel_batches(paths, self._run.rules, BATCH):
+            for pixels in pixel_batches(paths, self._run.rules, BATCH, digests):
                 found = self.forward(pixels)
                 some = [next(contents) for _ in found]
                 for content, one in zip(some, found, strict=True):

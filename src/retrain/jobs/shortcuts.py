@@ -113,6 +113,7 @@ class ModelAnswers:
         return self._of_tuned(self._tuned) if self._tuned else self._of_heads()
 
     def __call__(self, pixels: Pixels, rows: NDArray[np.integer]) -> NDArray[np.floating]:
+        """Return probabilities [m, k] of changed pictures, given their rows; see `Answer`."""
         return self._answer(pixels, rows)
 
     def _of_tuned(self, run: Run) -> Answer:

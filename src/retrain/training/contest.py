@@ -187,8 +187,10 @@ class Contest:
             judged: the first cycle's model.
             share: of the way from the head's weights that the model is at.
         """
-        tuning = self._tuning(self.task.juries()[0])
-        parts = (tuning.learned_from, tuning.judged_by)
+        train, first = self.task.parts["train"], self.task.juries()[0]
+        jury = self.task.folds.of_picture == first
+        # Without variations, which lie close to their originals: the reference has none either.
+        parts = (train.some(np.flatnonzero(~jury)), train.some(np.flatnonzero(jury)))
         return distances_of_judges(self.published(judged, share), self.task.rules, *parts)
 
     def _by_more(self, judged: Judged, folds: Sequence[int]) -> Judged:

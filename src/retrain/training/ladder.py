@@ -32,7 +32,6 @@ from retrain.training.tuning import SHOWN, Rig, Tuning
 
 RUNGS = (3, 2)  # layer groups that train
 VIEWS = 4  # stored views of each picture, at most
-MOST_STORED = 8 << 30  # bytes
 ENOUGH = 0.7  # of its steps that a rung must have time for, or the next one is taken
 FEWEST = LEAST_STEPS // 10  # steps; fewer are no training
 TIMED = 3  # steps, after one that compiles

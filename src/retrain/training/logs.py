@@ -32,6 +32,7 @@ class TensorBoard:
             profile: whether to record where the time of some steps goes, once.
         """
         self._folder, self._categories, self._profile = folder, categories, profile
+        self._profiling = False
         self._writers: dict[str, Any] = {}
 
     def _writer(self, stage: str) -> Any:
@@ -48,9 +49,9 @@ class TensorBoard:
         """
         if self._profile and step == PROFILED[0]:
             tf.profiler.experimental.start(str(self._folder))
-        if self._profile and step == PROFILED[1]:
-            tf.profiler.experimental.stop()
-            self._profile = False
+            self._profile, self._profiling = False, True
+        if step == PROFILED[1]:
+            self._end_profile()
         with self._writer(stage).as_default(step):
             tf.summary.scalar("batch/loss", loss)
             tf.summary.scalar("batch/learning_rate", learning_rate)
@@ -70,6 +71,7 @@ class TensorBoard:
             scores: probabilities of n pictures that are not learned from, [n, k].
             labels: their true categories, int [n].
         """
+        self._end_profile()  # of a cycle that is shorter than what is profiled
         with self._writer(row.stage).as_default(row.epoch):
             for name, value in asdict(row).items():
                 if isinstance(value, float) and np.isfinite(value):
@@ -80,6 +82,11 @@ class TensorBoard:
                 figure = draw_confusion(cells, self._categories)
                 tf.summary.image("confusion", _pixels(figure)[None])
         self._writer(row.stage).flush()
+
+    def _end_profile(self) -> None:
+        if self._profiling:
+            tf.profiler.experimental.stop()
+            self._profiling = False
 
 
 def _pixels(figure: Figure) -> Pixels:

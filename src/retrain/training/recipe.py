@@ -126,8 +126,12 @@ def _kept_tuned(judged: Judged, answers: Answers, contest: Contest) -> Learned:
         ),
         share=answers.share,
         mirrored=contest.task.config.augment.flip,
-        judging_folds=len(answers.folds) if len(answers.rows) else 0,
+        judging_folds=_judging_folds(answers),
     )
+
+
+def _judging_folds(answers: Answers) -> int:
+    return len(answers.folds) if len(answers.rows) else 0
 
 
 def _source(answers: Answers) -> str:
@@ -169,7 +173,7 @@ def _kept_head(task: Task, head: Head, tried: Judged | None = None) -> Learned:
         history=(*head.rows(), *(tried.history if tried else ())),
         progress=tried.progress if tried else None,
         mirrored=task.config.augment.flip,
-        judging_folds=len(tried.answers[0].folds) if tried and tried.answers else 0,
+        judging_folds=_judging_folds(tried.answers[0]) if tried and tried.answers else 0,
     )
 
 

@@ -136,6 +136,8 @@ class Tuning:
             rates: peak learning rates of the first layer group and of the head.
             stores: keep what is made once.
         """
+        # Layers that draw random numbers begin alike, whichever rigs were built before this one.
+        keras.utils.set_random_seed(self.task.config.seed)
         with training_strategy().scope():
             return self._rig(groups, views, batch, rates, stores)
 
