@@ -220,3 +220,18 @@ def test_the_users_own_validation_and_test_are_reported_apart(tmp_path: Path) ->
 @pytest.mark.parametrize("share", ["-0.1", "0.9", "some"])
 def test_a_share_to_hold_out_that_makes_no_sense_is_refused(share: str, tmp_path: Path) -> None:
     assert "--hold-out" in refused(retrain("train", tmp_path, f"--hold-out={share}"), 2)
+
+
+def test_where_no_head_could_be_cross_fitted_the_users_pictures_judge(tmp_path: Path) -> None:
+    root = tmp_path / "tf"
+    for side, start in (("train", 0), ("valid", 100)):
+        for category in CATEGORIES[:2]:
+            for i, path in enumerate(write_jpegs(tmp_path / "drawn", category, 8, start)):
+                place = root / "data" / side / category
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, place / f"{category} {side}_nohash_{i}.jpg")
+    result = retrain("train", root, *QUICKEST)
+    assert result.returncode == 0, result.stderr
+    assert "No estimate is possible" not in result.stdout
+    assert "On pictures like these: " in result.stdout
+    assert metrics(root)["judged_by"] == "validation"

@@ -274,7 +274,7 @@ class Pool(Generic[T]):
             f"All nodes of a cluster must have the same versions. Received: {node.address} has "
             f"{differing}."
         )
-        if not any(other.node or other.opening for other in self._workers):
+        if all(each.node is None and each.opening is None for each in self._workers):
             raise MachineError(f"{reason} Install those of this machine there.")
         if node.address not in self._refused:
             self._refused.add(node.address)
