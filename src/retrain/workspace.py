@@ -18,7 +18,7 @@ from retrain.files import ENCODE_ERRORS, machine_errors
 from retrain.run import MANIFEST, STAMP, Run
 from retrain.split_rows import PreviousSplit
 
-MODEL = "model"
+MODEL, RUNS = "model", "runs"
 _LONGEST = 256  # bytes of a run's name and a newline, as file systems allow
 _RUN_NAME = re.compile(r"\d{8}T\d{6}Z-.+")  # as new_run names them
 _NOT_THERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
@@ -38,7 +38,7 @@ class Workspace:
         self.corrections = root / CORRECTIONS
         self.removed = root / "removed"
         self.bottlenecks = root / "bottlenecks"
-        self.runs = root / "runs"
+        self.runs = root / RUNS
         self.model = root / MODEL
         self.returned = root / "corrections"  # pictures that came back, by category
 
@@ -188,7 +188,7 @@ def _point(place: Path, run: str) -> bool:
     """Make `place` lead to a run, as a link, or as a file with its name; tell whether a link."""
     place.unlink(missing_ok=True)
     try:
-        place.symlink_to(Path("runs", run), target_is_directory=True)
+        place.symlink_to(Path(RUNS, run), target_is_directory=True)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
@@ -208,7 +208,7 @@ def _led_to(model: Path) -> Path | None:
         if model.name != MODEL or not model.is_file() or model.stat().st_size > _LONGEST:
             return None
         name = model.read_text(encoding="utf-8", errors=ENCODE_ERRORS).rstrip("\n")
-        run = model.parent / "runs" / name
+        run = model.parent / RUNS / name
         if Path(name).name != name:
             return None
         return run if _RUN_NAME.fullmatch(name) or (run / MANIFEST).is_file() else None

@@ -217,7 +217,7 @@ def test_sync_takes_rows_and_copies_of_what_is_gone_and_a_renamed_one_keeps_its_
     before = copies(dest)
     (src / "disc.jpg").rename(src / "renamed.jpg")
     result = sort(trained, src, dest, "--sync")
-    assert f"1 picture is gone from {src} since an earlier run.\n" in result.stderr
+    assert f"1 picture is gone from {src}; its copy was removed.\n" in result.stderr
     assert_sorted(dest, *src.iterdir())
     assert copies(dest) == before
     (src / "renamed.jpg").unlink()
@@ -233,8 +233,33 @@ def test_sync_leaves_an_edited_copy(trained: Path, src: Path, dest: Path) -> Non
     (src / "disc.jpg").unlink()
     result = sort(trained, src, dest, "--sync")
     assert f"{EDITED}{copy}." in result.stderr
+    assert f"1 picture is gone from {src} since an earlier run.\n" in result.stderr
     assert copy.read_bytes() == mine
     assert str(src / "disc.jpg") not in rows(dest)
+
+
+@pytest.mark.parametrize("options", [(), ("--link",)])
+def test_sync_says_how_many_copies_went_and_would_go(
+    trained: Path, src: Path, dest: Path, options: tuple[str, ...]
+) -> None:
+    shutil.copy(src / "squares.jpg", src / "more.jpg")
+    sort(trained, src, dest, *options)
+    names = [rows(dest)[str(src / f"{name}.jpg")]["copy"] for name in ("disc", "more")]
+    for name in ("disc", "more"):
+        (src / f"{name}.jpg").unlink()
+    would = sort(trained, src, dest, "--sync", "--dry-run", *options)
+    assert f"2 pictures are gone from {src}; their 2 copies would be removed.\n" in would.stderr
+    assert copies(dest).issuperset(names)
+    (dest / names[0]).unlink()
+    would = sort(trained, src, dest, "--sync", "--dry-run", "--json", *options)
+    assert "; 1 of their copies would be removed.\n" in would.stderr
+    assert [json.loads(would.stdout)[key] for key in ("gone", "removed")] == [2, 1]
+    shutil.copy(src / "stripes.jpg", src / "last.jpg")
+    sort(trained, src, dest, *options)
+    (src / "last.jpg").unlink()
+    done = sort(trained, src, dest, "--sync", *options)
+    assert f"3 pictures are gone from {src}; 2 of their copies were removed.\n" in done.stderr
+    assert len(copies(dest)) == 2
 
 
 def test_sync_looks_at_its_own_source_only(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from commands import command, environment
+from commands import command, environment, retrain
 from disks import disk, resize
 from pictures import CATEGORIES, draw
 from retrain.files import atomic_writer
@@ -183,6 +183,34 @@ def test_a_link_in_src_that_leads_to_dest_is_refused(trained: Path, src: Path, d
     (src / "sorted").symlink_to(dest)
     assert sort(trained, src, dest, "--recursive").returncode == 2
     assert stamps(dest) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--unsure",)])
+def test_copies_into_the_pictures_that_teach_the_model_are_refused(
+    trained: Path, src: Path, dest: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    root = tmp_path / "own"
+    root.mkdir()
+    (root / "runs").symlink_to(trained / "runs")
+    (root / "model").symlink_to(Path("runs", (trained / "model").resolve().name))
+    (root / "data").mkdir()
+    (tmp_path / "link").symlink_to(root / "data")
+    for model, wrong in (
+        (root, root / "data"),
+        (root / "model", root / "data" / "new"),
+        (root, tmp_path / "link" / "disc"),
+    ):
+        places = [dest, *options, wrong] if options else [wrong]
+        result = retrain("guess-dir", model, src, *places)
+        assert result.returncode == 2
+        what = "The folder for unsure pictures" if options else "DEST"
+        assert result.stderr == (
+            f"retrain: {what} must lie outside {root / 'data'}, or the model would learn from its "
+            f"own guesses. Received: {wrong}. Sort into another folder, look it through, then "
+            f"`retrain import` it.{' See --unsure.' if options else ''}\n"
+        )
+    assert not dest.exists()
+    assert not list((root / "data").iterdir())
 
 
 def test_src_must_be_a_folder(trained: Path, src: Path, dest: Path) -> None:

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     "--unsure",
     type=OUTPUT_FOLDER,
     metavar="DIR",
-    help="Folder for pictures set aside: those unlike anything the model learned from.",
+    help="Folder for pictures set aside, by its path from the current folder, not from DEST: those "
+    "unlike anything the model learned from.",
 )
 @precision_option
 @cluster_option
@@ -120,7 +121,21 @@ def _tell_rest(result: "Sorted", src: Path, how: SortConfig) -> None:
     if result.gone:
         are = counted(result.gone, "picture is", "pictures are")
         hint = "" if how.sync else "; --sync removes what was made of them"
-        click.echo(f"{are} gone from {src} since an earlier run{hint}.", err=True)
+        became = _removed(result, how) or f" since an earlier run{hint}"
+        click.echo(f"{are} gone from {src}{became}.", err=True)
+
+
+def _removed(result: "Sorted", how: SortConfig) -> str:
+    """Tell how many copies of pictures that are gone went, too; empty where none did."""
+    count = result.removed
+    if not count:
+        return ""
+    one, several = ("would be",) * 2 if how.dry_run else ("was", "were")
+    if count < result.gone:
+        return f"; {count} of their copies {one if count == 1 else several} removed"
+    if count == 1:
+        return f"; its copy {one} removed"
+    return f"; their {count} copies {several} removed"
 
 
 def _print_counts(result: "Sorted", dest: Path, how: SortConfig) -> None:

@@ -50,7 +50,8 @@ class SortedFolder:
 
     left_behind: copies of earlier runs that now belong elsewhere, by the folder where they stay.
     edited: copies that may have been edited, which stay; edited_names: the first of them.
-    gone: sources with a row that are there no more. unlocked: places without locks, and why.
+    gone: sources with a row that are there no more; removed: their copies that were removed, or
+    would be but for a dry run. unlocked: places without locks, and why.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class SortedFolder:
         self._places = [Place(place, name) for place, name in names.items()]
         self.unlocked = {place.folder: place.unlocked for place in self._places if place.unlocked}
         self.left_behind: Counter[Path] = Counter()
-        self.edited, self.edited_names, self.gone = 0, list[str](), 0
+        self.edited, self.edited_names, self.gone, self.removed = 0, list[str](), 0, 0
         self._emptied: set[Path] = set()
         self._results = Results(folder)
         self._where = Whereabouts(folder, unsure, self._how, self._results, least_familiar)
@@ -160,10 +161,15 @@ class SortedFolder:
             path = Path(row.source)
             if is_gone(path):
                 self.gone += 1
-                if forget and not self._how.dry_run:
-                    if self._is_replaceable(row):
-                        self._remove(self.folder / row.copy)
-                    self._results.forget(row.source)
+                if not forget:
+                    continue
+                removes = self._is_replaceable(row)
+                self.removed += removes
+                if self._how.dry_run:
+                    continue
+                if removes:
+                    self._remove(self.folder / row.copy)
+                self._results.forget(row.source)
             elif row.error and not row.copy and is_folder(path):  # an earlier run could not list it
                 self._results.forget(row.source)
 

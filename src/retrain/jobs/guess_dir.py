@@ -1,6 +1,6 @@
 """A folder of pictures, guessed and sorted."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,7 @@ from retrain.infer.rows import Row
 from retrain.infer.sources import absolute, count_sources, folders
 from retrain.progress import Reporter, counted
 from retrain.run import Run
-from retrain.workspace import open_run
+from retrain.workspace import RUNS, open_run
 
 
 class Guesser(Protocol):
@@ -38,6 +38,7 @@ class Sorted:
 
     counts: copies by category; in a dry run, guesses. unsure: of them, those set aside.
     done_before: left as they were. gone: sources of earlier runs that are there no more.
+    removed: their copies that were removed; in a dry run, that would be.
     edited: copies left because they may have been edited. not_entered: sub-folders.
     """
 
@@ -45,6 +46,7 @@ class Sorted:
     unsure: int = 0
     done_before: int = 0
     gone: int = 0
+    removed: int = 0
     edited: int = 0
     not_entered: int = 0
     failed: list[Row] = field(default_factory=list)
@@ -71,7 +73,8 @@ def sort_folder(
     Args:
         root: the workspace, or a bundle.
         source: folder of pictures.
-        destination: made if it is not there; neither folder may lie in the other.
+        destination: made if it is not there; neither folder may lie in the other, nor this one
+            in the pictures that the model learns from.
         guessing: precision and threads.
         sorting: what to sort, how, and where to.
         report: shows the progress.
@@ -129,7 +132,7 @@ def _sort(
                 advance(1)
     finally:
         folder.finish()
-    result.gone, result.edited = folder.gone, folder.edited
+    result.gone, result.removed, result.edited = folder.gone, folder.removed, folder.edited
     _tell(folder, result, sorting, report)
     return result
 
@@ -148,7 +151,26 @@ def _checked(run: Run, source: Path, destination: Path, sorting: SortConfig) -> 
             "least score from 0 to 1. Received: none.",
             setting="min_score",
         )
-    return count_sources(source, _written_to(destination, run, sorting), sorting.recursive)
+    places = _written_to(destination, run, sorting)
+    _refuse_taught(run, places, sorting)
+    return count_sources(source, places, sorting.recursive)
+
+
+def _refuse_taught(run: Run, places: Sequence[Path], sorting: SortConfig) -> None:
+    """Refuse folders in the data of the run's own workspace."""
+    if run.folder.parent.name != RUNS:  # a bundle
+        return
+    data = (run.folder.parent.parent / "data").resolve()
+    for place in places:
+        if place.resolve().is_relative_to(data):
+            unsure = sorting.unsure is not None and place.is_relative_to(absolute(sorting.unsure))
+            name = "The folder for unsure pictures" if unsure else "DEST"
+            raise UsageError(
+                f"{name} must lie outside {data}, or the model would learn from its own guesses. "
+                f"Received: {place}. Sort into another folder, look it through, then "
+                "`retrain import` it.",
+                setting="unsure" if unsure else "",
+            )
 
 
 def _written_to(destination: Path, run: Run, sorting: SortConfig) -> list[Path]:
