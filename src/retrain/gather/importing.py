@@ -19,6 +19,7 @@ from retrain.gather.archives import is_archive, unpacked
 from retrain.gather.journal import Journal, open_journal
 from retrain.gather.place import add, add_file, category_folder
 from retrain.gather.shrink import shrunk
+from retrain.gather.sources import check_sources
 from retrain.gather.tables import is_table, locate, read_table
 from retrain.infer.copying import SourceError
 from retrain.infer.names import folder_name, kept_name, own_suffix
@@ -97,16 +98,16 @@ def import_pictures(
 
     Raises:
         DataError: a source has no pictures with categories, or does not go with what is there.
-        UsageError: settings do not go together. MachineError: the workspace cannot be written.
+        UsageError: settings do not go together. MachineError: a source cannot be read, or the
+            workspace cannot be written.
     """
+    check_sources(sources, root / "data")
     _refuse_contradictions(how)
     with ExitStack() as stack:
         near = Path(tempfile.gettempdir()) if how.dry_run else output_folder(root)
         planned: list[_Planned] = []
         skipped: list[Skipped] = []
         for source in sources:
-            if source.resolve().is_relative_to((root / "data").resolve()):
-                raise UsageError(f"What is imported must lie elsewhere. Received: {source}.")
             found, bad = _plan(source.absolute(), how, near, stack, report)
             planned += found
             skipped += bad
