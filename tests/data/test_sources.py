@@ -428,7 +428,7 @@ def test_any_text_can_be_a_category_and_touches_no_file(tmp_path: Path, name: st
 # --- nothing to train on
 
 
-@pytest.mark.parametrize("files", [(), ("loose.jpg",), ("cat/.hidden.jpg",)])
+@pytest.mark.parametrize("files", [(), (".loose.jpg",), ("cat/.hidden.jpg",)])
 def test_a_folder_without_pictures_says_where_they_belong(
     tmp_path: Path, files: tuple[str, ...]
 ) -> None:

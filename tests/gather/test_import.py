@@ -78,6 +78,28 @@ def test_a_source_that_is_not_there_is_named(tmp_path: Path, options: tuple[str,
     assert not (tmp_path / "tf").exists()
 
 
+def test_pictures_without_categories_say_what_can_tell_them(tmp_path: Path) -> None:
+    flat, flat_zip = tmp_path / "holiday", tmp_path / "holiday.zip"
+    for i in range(4):
+        flat.mkdir(exist_ok=True)
+        (flat / f"boat_{i}.jpg").write_bytes(jpeg("disc", i))
+    with zipfile.ZipFile(flat_zip, "w") as archive:
+        for path in flat.iterdir():
+            archive.write(path, path.name)
+    remedy = (
+        "If all are of one category, add --category NAME; if their names tell it, --labels-from "
+        r"'(?P<category>[a-z]+)_\d+'; else sort them into folders."
+    )
+    for source in (flat, flat_zip):
+        said = refused(retrain("import", tmp_path / "tf", source), 3)
+        assert said == f"retrain: {source} holds 4 pictures but no category folders. {remedy}"
+    (flat / "boat").mkdir()
+    said = refused(retrain("import", tmp_path / "tf", flat), 3)
+    assert "holds 4 pictures but none in a category folder. If all" in said
+    named = imported(tmp_path / "tf", flat, "--labels-from", r"(?P<category>[a-z]+)_\d+")
+    assert named["new"] == {"boat": 4}
+
+
 @pytest.mark.parametrize("options", [(), ("--category", "boat")])
 def test_a_source_that_cannot_be_read_is_named(tmp_path: Path, options: tuple[str, ...]) -> None:
     write_jpegs(tmp_path / "locked", "disc", 1)

@@ -172,6 +172,20 @@ def test_without_pictures_there_is_nothing_to_check(tmp_path: Path) -> None:
     assert "Pictures belong in" in refused(retrain("check", tmp_path), 3)
 
 
+@pytest.mark.parametrize("name", ["train", "check", "show-data"])
+def test_pictures_in_the_data_folder_itself_are_counted(tmp_path: Path, name: str) -> None:
+    data = tmp_path / "data"
+    for path in write_jpegs(tmp_path / "elsewhere", "disc", 2):
+        data.mkdir(exist_ok=True)
+        path.rename(data / path.name)
+        found = len(list(data.iterdir()))
+        count, each = ("1 picture lies", "It") if found == 1 else ("2 pictures lie", "Each")
+        assert refused(retrain(name, tmp_path), 3) == (
+            f"retrain: {count} in {data} itself. {each} belongs in a folder of its category, such "
+            f"as {data}/cat/1.jpg."
+        )
+
+
 def test_a_training_keeps_a_check_out(trained: Path) -> None:
     from retrain.workspace import Workspace
 

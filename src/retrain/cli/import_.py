@@ -10,7 +10,7 @@ import click
 from retrain.cli.command import Command
 from retrain.cli.gathering import category_option, print_counts
 from retrain.cli.options import OUTPUT_FOLDER, PATH, json_option
-from retrain.errors import InputsFailed
+from retrain.errors import DataError, InputsFailed
 
 
 @click.command("import", cls=Command)
@@ -51,12 +51,21 @@ def command(tf_files: Path, sources: tuple[Path, ...], as_json: bool, **settings
     Example: retrain import tf_files holiday.zip --labels-from '(?P<category>[a-z]+)_\d+' --dry-run
     """
     from retrain.cli.console import Terminal
+    from retrain.data.sources import LoosePictures
     from retrain.gather.importing import HowToImport, import_pictures
     from retrain.jobs.skipped import tell_skipped
     from retrain.progress import counted
 
     terminal, how = Terminal(), HowToImport(**settings)
-    result = import_pictures(tf_files, sources, how, terminal)
+    try:
+        result = import_pictures(tf_files, sources, how, terminal)
+    except LoosePictures as error:
+        lacks = "none in a category folder" if error.empty else "no category folders"
+        raise DataError(
+            f"{error.folder} holds {counted(error.pictures, 'picture')} but {lacks}. If all are of "
+            "one category, add --category NAME; if their names tell it, "
+            rf"--labels-from '(?P<category>[a-z]+)_\d+'; else sort them into folders."
+        ) from None
     tell_skipped(result.skipped, terminal)
     if as_json:
         click.echo(json.dumps(asdict(result), indent=2, ensure_ascii=False))

@@ -19,6 +19,22 @@ from retrain.progress import counted
 JUNK = frozenset(("thumbs.db", "desktop.ini", "@eadir", "#recycle", "$recycle.bin", "__macosx"))
 
 
+class LoosePictures(DataError):
+    """Pictures lie in a folder itself, and none in a category's.
+
+    folder: where. pictures: how many. empty: whether there are category folders.
+    """
+
+    def __init__(self, folder: Path, pictures: int, empty: bool) -> None:
+        lie = "1 picture lies" if pictures == 1 else f"{pictures} pictures lie"
+        each = "It" if pictures == 1 else "Each"
+        super().__init__(
+            f"{lie} in {folder} itself. {each} belongs in a folder of its category, such as "
+            f"{folder}/cat/1.jpg."
+        )
+        self.folder, self.pictures, self.empty = folder, pictures, empty
+
+
 def open_data(data: Path, labels_from: str | None = None) -> Dataset:
     """Find the examples below a data folder, in the order of their names; none is read yet.
 
@@ -31,7 +47,8 @@ def open_data(data: Path, labels_from: str | None = None) -> Dataset:
 
     Raises:
         UsageError: the expression cannot be used.
-        DataError: there is no such folder, or no picture with a category in it.
+        DataError: there is no such folder, or no picture with a category in it; LoosePictures where
+            there are others.
         MachineError: the folder cannot be listed.
     """
     pattern = label_pattern(labels_from) if labels_from else None
@@ -60,7 +77,10 @@ class _DataFolder:
         if self._pattern:
             examples = self._from_paths(self._pattern)
         else:
-            examples = self._examples(self._unwrapped())
+            place = self._unwrapped()
+            examples = self._examples(place)
+            if not examples and not self._unlistable and not _holds_labels(place):
+                self._refuse_loose(place)
         skipped = tuple(
             Skipped(self._name(folder), f"a folder that cannot be listed: {reason}")
             for folder, reason in self._unlistable.items()
@@ -196,6 +216,11 @@ class _DataFolder:
             self._notes.append(
                 f"{counted(loose, 'file')} in {folder} itself without a category folder: left out."
             )
+
+    def _refuse_loose(self, place: Path) -> None:
+        loose = sum(1 for path in self._visible(place) if is_picture(path))
+        if loose:
+            raise LoosePictures(place, loose, empty=bool(self._folders(place)))
 
     def _files(self, folder: Path) -> Iterator[Path]:
         return visible_files(folder, unlisted=self._unlisted)

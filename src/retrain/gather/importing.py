@@ -11,7 +11,13 @@ from pathlib import Path
 from retrain.data.images import BadPicture, decode, extension, read_bytes
 from retrain.data.origins import KEPT, SOURCES, Origin
 from retrain.data.records import Side, Skipped, category_name
-from retrain.data.sources import open_data, place_for_new, split_places, visible_files
+from retrain.data.sources import (
+    LoosePictures,
+    open_data,
+    place_for_new,
+    split_places,
+    visible_files,
+)
 from retrain.data.stream import ordered
 from retrain.errors import DataError, UsageError
 from retrain.files import machine_errors, output_folder
@@ -97,7 +103,8 @@ def import_pictures(
         report: hears what happens.
 
     Raises:
-        DataError: a source has no pictures with categories, or does not go with what is there.
+        DataError: a source has no pictures with categories, or does not go with what is there;
+            LoosePictures where it has pictures and nothing tells their categories.
         UsageError: settings do not go together. MachineError: a source cannot be read, or the
             workspace cannot be written.
     """
@@ -158,7 +165,7 @@ def _plan(
             "What is imported must be a folder, a ZIP or tar archive, a CSV or TSV table, or a "
             f"JSON of COCO or Label Studio. Received: {source}."
         )
-    found, bad = _from_folder(folder, how, report)
+    found, bad = _from_folder(folder, source, how, report)
     ours = folder != source
     mark = "!" if ours else "/"
     named = [replace(one, source=f"{name}{mark}{one.source}", ours=ours) for one in found]
@@ -166,13 +173,16 @@ def _plan(
 
 
 def _from_folder(
-    folder: Path, how: HowToImport, report: Reporter
+    folder: Path, source: Path, how: HowToImport, report: Reporter
 ) -> tuple[list[_Planned], list[Skipped]]:
     if how.category and folder.is_dir():
         category = category_folder(how.category)
         paths = list(visible_files(folder))
         return [_Planned(p, p.relative_to(folder).as_posix(), category) for p in paths], []
-    dataset = open_data(folder, how.labels_from)
+    try:
+        dataset = open_data(folder, how.labels_from)
+    except LoosePictures as error:
+        raise LoosePictures(source, error.pictures, error.empty) from None
     for note in dataset.notes:
         report.warn(note)
     planned, skipped = [], [*dataset.skipped]
