@@ -102,6 +102,11 @@ def test_without_films_readers_or_a_category_the_command_says_so(tmp_path: Path)
     (tmp_path / "empty").mkdir()
     assert "no film" in refused(retrain("frames", tmp_path / "tf", tmp_path / "empty"), 3)
     assert "not there" in refused(retrain("frames", tmp_path / "tf", tmp_path / "b.mp4"), 3)
+    for every in ("1", "2"):  # the second is the default
+        both = ("--category", "boat", "--scenes", "--every", every)
+        assert refused(retrain("frames", tmp_path / "tf", film, *both), 2) == (
+            "retrain: --scenes and --every do not go together. Received: both."
+        )
     line = ("frames", tmp_path / "tf", film, "--category", "boat", "--reader", "ffmpeg")
     message = refused(retrain(*line, PATH="/nowhere"), 8)
     assert "pip install 'retrain[films]'" in message

@@ -100,6 +100,16 @@ def test_pictures_without_categories_say_what_can_tell_them(tmp_path: Path) -> N
     assert named["new"] == {"boat": 4}
 
 
+@pytest.mark.parametrize("option", ["--path-column", "--label-column", "--images"])
+def test_what_is_said_of_a_table_needs_one(tmp_path: Path, option: str) -> None:
+    write_jpegs(tmp_path / "photos", "disc", 1)
+    (tmp_path / "tasks.json").write_text("[]")
+    others = ("photos",) if option == "--images" else ("photos", "tasks.json")
+    said = refused(retrain("import", "tf", *others, option, "photos", cwd=tmp_path), 2)
+    assert said.endswith(f"do not go together. Received: {', '.join(others)}. See {option}.")
+    assert not (tmp_path / "tf").exists()
+
+
 @pytest.mark.parametrize("options", [(), ("--category", "boat")])
 def test_a_source_that_cannot_be_read_is_named(tmp_path: Path, options: tuple[str, ...]) -> None:
     write_jpegs(tmp_path / "locked", "disc", 1)

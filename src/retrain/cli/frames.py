@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import get_args
 
 import click
+from click.core import ParameterSource
 
 from retrain.cli.command import Command
 from retrain.cli.gathering import category_option
 from retrain.cli.options import OUTPUT_FOLDER, PATH, json_option
-from retrain.errors import InputsFailed
+from retrain.errors import InputsFailed, UsageError
 
 READERS = ("auto", "ffmpeg", "pyav")
 
@@ -68,6 +69,9 @@ def command(
     from retrain.gather.frames import HowToTakeFrames, take_frames
     from retrain.progress import counted
 
+    given = click.get_current_context().get_parameter_source("every")
+    if scenes and given is ParameterSource.COMMANDLINE:
+        raise UsageError("--scenes and --every do not go together. Received: both.")
     assert reader in get_args(Reader)
     how = HowToTakeFrames(None if scenes else every, max_size, reader)  # type: ignore[arg-type]
     result = take_frames(tf_files, films, category, how, Terminal())

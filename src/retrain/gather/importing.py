@@ -26,7 +26,7 @@ from retrain.gather.journal import Journal, open_journal
 from retrain.gather.place import add, add_file, category_folder
 from retrain.gather.shrink import shrunk
 from retrain.gather.sources import check_sources
-from retrain.gather.tables import is_table, locate, read_table
+from retrain.gather.tables import has_columns, is_table, locate, read_table
 from retrain.infer.copying import SourceError
 from retrain.infer.names import folder_name, kept_name, own_suffix
 from retrain.progress import Reporter
@@ -109,7 +109,7 @@ def import_pictures(
             workspace cannot be written.
     """
     check_sources(sources, root / "data")
-    _refuse_contradictions(how)
+    _refuse_contradictions(how, sources)
     with ExitStack() as stack:
         near = Path(tempfile.gettempdir()) if how.dry_run else output_folder(root)
         planned: list[_Planned] = []
@@ -133,7 +133,7 @@ def import_pictures(
     return Imported(dict(sorted(bringing.new.items())), bringing.before, skipped + bringing.skipped)
 
 
-def _refuse_contradictions(how: HowToImport) -> None:
+def _refuse_contradictions(how: HowToImport, sources: Sequence[Path]) -> None:
     if how.link and how.move:
         raise UsageError("Pictures are linked or moved. Received: both.", setting="move")
     if how.link and how.max_size:
@@ -144,6 +144,21 @@ def _refuse_contradictions(how: HowToImport) -> None:
         raise UsageError(
             "Either paths tell the category, or there is one for all. Received: both.",
             setting="labels_from",
+        )
+    tables, names = [*filter(is_table, sources)], ", ".join(map(str, sources))
+    columns = {"path_column": how.path_column, "label_column": how.label_column}
+    named = next((setting for setting, column in columns.items() if column), None)
+    if named and not any(has_columns(table) for table in tables):
+        raise UsageError(
+            "Only a CSV or TSV table has columns: the name of one and other sources do not go "
+            f"together. Received: {names}.",
+            setting=named,
+        )
+    if how.images and not tables:
+        raise UsageError(
+            "Only a table needs a folder where its paths begin: such a folder and other sources do "
+            f"not go together. Received: {names}.",
+            setting="images",
         )
 
 

@@ -38,6 +38,11 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in (".csv", ".tsv", ".json") and path.is_file()
 
 
+def has_columns(table: Path) -> bool:
+    """Tell whether a table is no JSON, by its name."""
+    return table.suffix.lower() != ".json"
+
+
 def read_table(
     path: Path, path_column: str | None, label_column: str | None
 ) -> tuple[list[Entry], list[Skipped]]:
@@ -55,7 +60,7 @@ def read_table(
         DataError: it is no such table. UsageError: it lacks such a column.
     """
     text = read_text(path)
-    if path.suffix.lower() != ".json":
+    if has_columns(path):
         return _from_rows(path, text, path_column, label_column)
     try:
         found = json.loads(text)
