@@ -135,7 +135,7 @@ class Fetcher:
                     _refuse_status(response)
                     return b"".join(_body(response, most, picture, self._deadline))
             except NotPublic as error:
-                raise Failed(f"{error}, which is refused", by_choice=True) from error
+                raise Failed(f"{error}; --allow-private fetches from it", by_choice=True) from error
             except (*_ERRORS, httpx.InvalidURL, UnicodeError) as error:
                 raise _failure(error) from error
         raise Failed(f"redirected more than {self.limits.redirects} times")

@@ -23,7 +23,7 @@ Stream = httpcore.NetworkStream
 
 
 class NotPublic(Exception):
-    """A name that leads to a private or loopback address; the message names both."""
+    """A name that leads to a private or loopback address; the message names it."""
 
 
 def is_public(address: Address) -> bool:
@@ -159,8 +159,18 @@ class _Backend(httpcore.NetworkBackend):
         addresses = [ipaddress.ip_address(str(one[4][0]).split("%")[0]) for one in found]
         for address in addresses:
             if not self._allowed(address):
-                raise NotPublic(f"{host} is the private address {address}")
+                is_name = not _is_address(host)
+                at = f"at the private address {address}" if is_name else "a private address"
+                raise NotPublic(f"{host} is {at}")
         return addresses
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]").split("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 class _Timed(Stream):
