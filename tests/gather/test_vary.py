@@ -128,6 +128,21 @@ def test_borders_are_cut_as_all_pictures_of_a_film_have_them(tmp_path: Path) -> 
     assert (tmp_path / "data" / "boat" / "film_nohash_1-vary-cropped-2.jpg").is_file()
 
 
+def test_pictures_that_are_too_small_to_be_cropped_are_told(tmp_path: Path) -> None:
+    place = tmp_path / "data" / "boat"
+    place.mkdir(parents=True)
+    for i, size in enumerate([(60, 60), (200, 200)]):
+        scene(i).resize(size).save(place / f"{i}.png")
+    line = ("vary", tmp_path, "--category", "boat", "--crop-border")
+    assert refused(retrain(*line, "9999"), 3) == (
+        "retrain: No picture is large enough to lose 9999 pixels on each edge. See --crop-border."
+    )
+    some = retrain(*line, "40")
+    assert some.returncode == 0
+    assert "1 picture is too small to lose 40 pixels on each edge: not cropped." in some.stderr
+    assert "1  cropped" in some.stdout
+
+
 def test_what_cannot_be_varied_is_told(tmp_path: Path) -> None:
     root = write_workspace(tmp_path, 1)
     assert refused(retrain("vary", root), 2).endswith("See --category.")
@@ -170,4 +185,4 @@ def test_variations_teach_and_are_in_no_number(tmp_path: Path) -> None:
     assert metrics[0]["cross_fitted"]["log_loss"] != metrics[1]["cross_fitted"]["log_loss"]
     judged = retrain("evaluate", root, "--data", root / "data", "--json")
     assert json.loads(judged.stdout)["pictures"] == 35
-    assert "72 variations of pictures are left out: these only teach." in judged.stderr
+    assert "72 variations are left out: variations only teach." in judged.stderr

@@ -184,7 +184,8 @@ def _without_variations(
     known = (origins.get(sha256) for sha256 in contents)
     kept = [e for e, o in zip(examples, known, strict=True) if o is None or not o.varies]
     if left := len(examples) - len(kept):
-        report.say(f"{counted(left, 'variation')} of pictures are left out: these only teach.")
+        are = counted(left, "variation is", "variations are")
+        report.say(f"{are} left out: variations only teach.")
     return kept
 
 

@@ -25,7 +25,7 @@ from retrain.gather.journal import Journal, open_journal
 from retrain.gather.place import add
 from retrain.gather.variations import KINDS, Pixels, need_scikit_image, vary
 from retrain.infer.names import kept_name
-from retrain.progress import Reporter
+from retrain.progress import Reporter, counted
 
 QUALITY = 92  # of JPEG
 AHEAD = 8  # pictures in flight, each in several variations
@@ -77,7 +77,8 @@ def vary_pictures(root: Path, category: str, how: HowToVary, report: Reporter) -
         report: hears what happens.
 
     Raises:
-        DataError: there is no such picture, or a labels.csv would leave variations out.
+        DataError: there is no such picture, none is large enough for what is to be cut, or a
+            labels.csv would leave variations out.
         MachineError: scikit-image is missing, or the disk is full.
     """
     if how.kinds:
@@ -126,7 +127,7 @@ class _Varying:
         borders = self._borders(originals, report) if self._how.crop_border == "auto" else {}
         made: Counter[str] = Counter()
         failed: list[tuple[str, str]] = []
-        count = there = 0
+        count = there = small = 0
         with report.bar("varying", len(originals)) as advance:
             for one in ordered(_read, originals, ahead=AHEAD):
                 advance(1)
@@ -134,12 +135,31 @@ class _Varying:
                     failed.append(one)
                 elif one.sha256 not in self._varied:
                     count += 1
+                    small += self._is_small(one)
                     for kind, make in self._wanted(one, borders.get(one.example.name)):
                         if f"{one.sha256} {kind}" in self._done:
                             there += 1
                         else:
                             made[kind.split()[0]] += self._keep(one, kind, make())
+        if small:
+            self._tell_small(small, count, report)
         return Variations(count, dict(made), there, failed)
+
+    def _is_small(self, one: _Read) -> bool:
+        """Tell whether nothing would be left of a picture without the pixels that are to go."""
+        cut = self._how.crop_border
+        return isinstance(cut, int) and cropped(one.pixels, (cut,) * 4) is None
+
+    def _tell_small(self, small: int, count: int, report: Reporter) -> None:
+        pixels = f"{counted(int(self._how.crop_border or 0), 'pixel')} on each edge"
+        if small < count:
+            are = counted(small, "picture is", "pictures are")
+            report.warn(f"{are} too small to lose {pixels}: not cropped.")
+            return
+        told = f"No picture is large enough to lose {pixels}."
+        if not self._how.kinds:
+            raise DataError(told, setting="crop_border")
+        report.warn(told)
 
     def _borders(self, originals: Sequence[Example], report: Reporter) -> dict[str, Border]:
         """Return the border of each picture: that of all of its source and size."""
