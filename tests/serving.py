@@ -54,6 +54,16 @@ class Server:
             time.sleep(0.02)
         return found[-1]
 
+    def wait_for_status(self, status: int) -> dict[str, Any]:
+        """Wait until the log has a request that was answered so; return its line."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            for line in self.events("request"):
+                if line["status"] == status:
+                    return line
+            assert time.monotonic() < deadline, self.lines
+            time.sleep(0.02)
+
     def memory(self, kind: str = "VmRSS") -> float:
         """Return the memory of the process in MB; "VmHWM" for the most that it ever had."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()

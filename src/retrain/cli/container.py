@@ -7,6 +7,16 @@ import click
 
 from retrain.data.links import is_broken_link
 
+BY_HAND = "an unnamed engine"  # as docker/Dockerfile calls it, where docker/run.sh does not
+
+
+def has_own_network() -> bool:
+    """Tell whether this is a container that others reach at a published port alone.
+
+    docker/run.sh gives those that listen the network of the machine.
+    """
+    return os.environ.get("RETRAIN_ENGINE") == BY_HAND
+
 
 def hint_about_links(reasons: Iterable[str]) -> str:
     """Return how a container can see where links lead; "" where no reason is such a link."""

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from retrain.cli.command import Command
+from retrain.cli.container import has_own_network
 from retrain.cli.options import WORKSPACE, precision_option
 from retrain.config import ServeConfig
 from retrain.errors import UsageError
@@ -93,7 +94,7 @@ def command(tf_files: Path, host: str, port: int, **settings: Any) -> None:
 
     from retrain.serve.app import Service
     from retrain.serve.server import serve, takes_corrections
-    from retrain.web.server import address_of, listening
+    from retrain.web.server import address_of, is_loopback, listening
 
     token = os.environ.get(TOKEN, "")
     if token != token.strip() or not token.isascii():
@@ -107,6 +108,25 @@ def command(tf_files: Path, host: str, port: int, **settings: Any) -> None:
     server = listening(host, port)
 
     def ready() -> None:
-        click.echo(f"Serving {tf_files} at {address_of(server)} (Ctrl-C stops it).")
+        address = address_of(server)
+        click.echo(f"Serving {tf_files} at {address} (Ctrl-C stops it).")
+        if token:
+            click.echo(
+                f"Requests need the token in {TOKEN}, as `Authorization: Bearer TOKEN`; people "
+                f"open {address}?token=TOKEN once."
+            )
+        if not is_loopback(host):
+            click.secho(_exposed(host, bool(token)), fg="yellow", err=True)
 
     serve(service, server, ready)
+
+
+def _exposed(host: str, with_token: bool) -> str:
+    """Say who else can use a server that listens for other machines."""
+    own = has_own_network()
+    reach = "where its container's port is published" if own else f"from other machines at {host}"
+    start = f"The server can be reached {reach}, unencrypted"
+    if with_token:
+        return f"{start}: who listens in on the way learns the token. See TLS in docs/serve.md."
+    remedy = "publish the port on 127.0.0.1 alone" if own else "leave out --host"
+    return f"{start} and without a token: anyone there can use it. Set {TOKEN}, or {remedy}."

@@ -34,6 +34,7 @@ from retrain.web import guards
 
 LOOK = 1.0  # seconds between two looks for a new model
 POLICY = guards.PAGE_POLICY.replace("img-src 'self'", "img-src 'self' blob:")  # a chosen picture
+NAME_HINT = "Whoever runs it can start it with --allow-host NAME."
 HINT = "Send the token as `Authorization: Bearer TOKEN`, or open the page with ?token=TOKEN."
 
 
@@ -85,7 +86,6 @@ class Service:
                 Refused: on_refused,
                 HTTPException: on_http_exception,
                 ClientDisconnect: _on_gone,
-                Exception: _on_bug,
             },
             lifespan=lambda _: _watched(desk, counters),
         )
@@ -95,9 +95,11 @@ class Service:
             guards.TokenGate, token=self.token, public=(LIVE, READY), hint=HINT, refuse=refusal
         )
         return [
-            Middleware(Oversight, desk=desk, counters=counters),
             Middleware(guards.SecurityHeaders, policy=POLICY),
-            Middleware(guards.AllowedHosts, names=self.config.hosts, refuse=refusal),
+            Middleware(Oversight, desk=desk, counters=counters),
+            Middleware(
+                guards.AllowedHosts, names=self.config.hosts, hint=NAME_HINT, refuse=refusal
+            ),
             *([gate] if self.token else []),
             Middleware(guards.SameOrigin, refuse=refusal),
             Middleware(guards.BodyLimit, limit=self.config.max_body << 20, refuse=refusal),
@@ -107,10 +109,6 @@ class Service:
 async def _on_gone(_: Request, error: Exception) -> Response:
     """Answer nobody: the client hung up while it was sending."""
     return refusal(408, "The request did not arrive.")
-
-
-async def _on_bug(_: Request, error: Exception) -> Response:
-    return refusal(500, f"A bug, please report it: {type(error).__name__}.")
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retrain.serve.counters import Counters
@@ -20,7 +21,10 @@ class Oversight:
         self.app, self.desk, self.counters = app, desk, counters
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer in time; else 408 where the client was slow, 503 where we were."""
+        """Answer in time; else 408 where the client was slow, 503 where we were.
+
+        A bug is answered, too (500), and raised again for the log.
+        """
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         note = scope[NOTE] = Note()
@@ -39,6 +43,11 @@ class Oversight:
             if status:  # the answer is under way: nobody takes it
                 raise
             await _too_late(note, self.desk.config.timeout)(scope, receive, noting)
+        except Exception as error:
+            if not status:
+                bug = f"A bug, please report it: {type(error).__name__}."
+                await refusal(500, bug)(scope, receive, noting)
+            raise
         finally:
             self.desk.release(note)
             self._tell(scope, note, status, time.perf_counter() - begun)
@@ -49,6 +58,8 @@ class Oversight:
             self.counters.add(name, amount=getattr(note, name))
         if not self.desk.config.log_requests:
             return
+        # Whoever serves learns which name to allow.
+        named = {"host": Headers(scope=scope).get("host", "")[:LONGEST]} if status == 421 else {}
         log(
             "request",
             logging.WARNING if status >= 500 or not status else logging.INFO,
@@ -60,6 +71,7 @@ class Oversight:
             pictures=note.pictures,
             unreadable=note.unreadable,
             client=(scope.get("client") or ("",))[0],
+            **named,
         )
 
 

@@ -47,15 +47,21 @@ class AllowedHosts:
     Numeric addresses and localhost cannot be bent so, and are always allowed.
     """
 
-    def __init__(self, app: ASGIApp, names: Collection[str] = (), refuse: Refuse = plainly) -> None:
-        """Guard an app; `names` are those under which people reach it, in any case."""
-        self.app, self.refuse = app, refuse
+    def __init__(
+        self,
+        app: ASGIApp,
+        names: Collection[str] = (),
+        hint: str = "Open the address that the command printed.",
+        refuse: Refuse = plainly,
+    ) -> None:
+        """Guard an app; people reach it by `names`, in any case, and others are told `hint`."""
+        self.app, self.hint, self.refuse = app, hint, refuse
         self.names = {"localhost", *(name.lower() for name in names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or refuse."""
         if scope["type"] == "http" and not self._allows(Headers(scope=scope).get("host", "")):
-            answer = self.refuse(421, "This server does not go by the name of that address.")
+            answer = self.refuse(421, f"This server is not known by that name. {self.hint}")
             return await answer(scope, receive, send)
         return await self.app(scope, receive, send)
 
