@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIALECTS = ("tensorflow", "v2", "huggingface", "form", "page", "other")
-CODES = (*(200, 201, 303, 400, 401, 403, 404, 405, 408, 413), *(415, 421, 429, 500, 503, 0))
+CODES = (
+    *(200, 201, 303, 400, 401, 403, 404, 405, 408, 409, 413, 415, 421, 429),
+    *(500, 503, 507, 0),
+)
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
 SINGLE = ("pictures", "unreadable", "taken_over", "refused", "body", "seconds")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -153,14 +154,32 @@ def note_of(request: Request) -> Note:
     return note
 
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # as JSON writes it
+
+
 def _read_json(body: bytes, read: Callable[[Any], T]) -> T:
     if body.count(b"[") + body.count(b"{") > MOST_NESTED:
         raise Refused(413, f"JSON must hold at most {MOST_NESTED} lists and objects.")
     try:
-        value = json.loads(body)
+        value = _parsed(body)
+    except UnicodeEncodeError as error:
+        raise Refused(400, f"Texts in JSON must be Unicode: {error.reason}.") from None
     except (ValueError, RecursionError) as error:
         raise Refused(400, f"The body must be JSON: {error}.") from None
     return read(value)
+
+
+def _parsed(body: bytes) -> Any:
+    """Return what JSON means; texts with half of a surrogate pair could not be answered.
+
+    Raises:
+        UnicodeEncodeError: there is such a text. ValueError, RecursionError: it is no JSON.
+    """
+    text = body.decode(json.detect_encoding(body))
+    value = json.loads(text)
+    if _SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def refuse_if_none(guesses: Sequence[Guess]) -> None:

@@ -105,4 +105,6 @@ async def _files(headers: Headers, body: bytes) -> tuple[list[str], list[bytes |
     if not files:
         raise Refused(400, "The form must hold at least one file. Received: none.")
     contents: list[bytes | Guess] = [await file.read() for file in files]
-    return [file.filename or "" for file in files], contents
+    # A form may name an encoding that makes of bytes what no answer can hold.
+    names = [(file.filename or "").encode(errors="replace").decode() for file in files]
+    return names, contents
