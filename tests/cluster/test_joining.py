@@ -32,7 +32,16 @@ def test_an_address_that_does_not_answer_is_named(old_workspace: Path) -> None:
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         message = refused(sort(old_workspace, address), 8)
     assert f"The cluster at {address} must answer within 10 seconds" in message
-    assert "ray start --head" in message
+    port = address.partition(":")[2]
+    assert message.endswith(f"with `ray start --head --port={port}`. See --cluster.")
+
+
+@pytest.mark.parametrize("address", ["no-such.invalid", "no-such.invalid:6379", "a" * 64])
+def test_a_name_that_no_machine_has_is_told(address: str) -> None:
+    name = address.partition(":")[0]
+    assert refused(retrain("cluster", "doctor", address), 8) == (
+        f"retrain: No machine is called {name!r}. Give HOST:PORT, such as 192.168.1.10:6379."
+    )
 
 
 def test_what_answers_must_be_ray(old_workspace: Path) -> None:
@@ -40,6 +49,7 @@ def test_what_answers_must_be_ray(old_workspace: Path) -> None:
         address = server.url.removeprefix("http://")
         message = refused(sort(old_workspace, address), 8)
     assert f"The cluster {address} must take this machine in" in message
+    assert message.endswith(f": `ray start --address={address}` makes it one. See --cluster.")
 
 
 def test_without_ray_the_command_that_installs_it_is_said(

@@ -61,8 +61,8 @@ def joined(address: str) -> Iterator[Cluster]:
     """
     if importlib.util.find_spec("ray") is None:
         raise UsageError(
-            "A cluster needs Ray, which is not installed. Install it with: "
-            "pip install 'retrain[cluster]'",
+            "A cluster needs Ray, which is not installed. Install it with "
+            "`pip install 'retrain[cluster]'`.",
             setting="cluster",
         )
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -87,7 +87,7 @@ def cluster_errors() -> Iterator[None]:
     except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
         raise MachineError(
             "The object store of the cluster is full, and so is the disk behind it. Give it more "
-            "memory (ray start --object-store-memory), or show the workers the folder itself."
+            "memory (`ray start --object-store-memory`), or show the workers the folder itself."
         ) from error
     except ray.exceptions.RayError as error:
         raise MachineError(
@@ -106,11 +106,16 @@ def _answering(address: str) -> str:
         )
     try:
         socket.create_connection((host, int(port)), PATIENCE).close()
+    except (socket.gaierror, UnicodeError):
+        raise MachineError(
+            f"No machine is called {host!r}. Give HOST:PORT, such as 192.168.1.10:{PORT}.",
+            setting="cluster",
+        ) from None
     except OSError as error:
         why = error.strerror or str(error)
         raise MachineError(
             f"The cluster at {address} must answer within {PATIENCE:g} seconds. Received: {why}. "
-            f"Start its head there with: ray start --head --port={port}",
+            f"Start its head there with `ray start --head --port={port}`.",
             setting="cluster",
         ) from None
     return f"{host}:{port}"
@@ -180,7 +185,7 @@ def _start(address: str, settings: dict[str, Any]) -> None:
             if address == LOCAL
             else (
                 " This machine must be one of its nodes, with the same versions of Python and Ray: "
-                f"ray start --address={address}"
+                f"`ray start --address={address}` makes it one."
             )
         )
         raise MachineError(
