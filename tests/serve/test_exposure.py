@@ -45,5 +45,3 @@ def test_a_token_is_told_of_when_the_server_starts(trained: Path, server: Server
         )
     server.wait_for("ready")
     assert server.lines[0].startswith("{")  # for this machine alone, no warning
-
-

@@ -76,5 +76,3 @@ def test_every_status_of_a_refusal_is_counted() -> None:
     source = "".join(path.read_text() for path in (ROOT / "src/retrain/serve").glob("*.py"))
     raised = {int(status) for status in re.findall(r"(?:Refused|refusal)\(\s*(\d{3})", source)}
     assert {409, 507} < raised <= {*CODES}
-
-
