@@ -199,13 +199,15 @@ def test_copies_into_the_pictures_that_teach_the_model_are_refused(
         (root, root / "data"),
         (root / "model", root / "data" / "new"),
         (root, tmp_path / "link" / "disc"),
+        (root, root / "corrections" / "disc"),
     ):
         places = [dest, *options, wrong] if options else [wrong]
         result = retrain("guess-dir", model, src, *places)
         assert result.returncode == 2
         what = "The folder for unsure pictures" if options else "DEST"
+        taught = root / ("corrections" if "corrections" in wrong.parts else "data")
         assert result.stderr == (
-            f"retrain: {what} must lie outside {root / 'data'}, or the model would learn from its "
+            f"retrain: {what} must lie outside {taught}, or the model would learn from its "
             f"own guesses. Received: {wrong}. Sort into another folder, look it through, then "
             f"`retrain import` it.{' See --unsure.' if options else ''}\n"
         )

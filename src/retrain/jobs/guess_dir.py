@@ -1,5 +1,6 @@
 """A folder of pictures, guessed and sorted."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from retrain.infer.rows import Row
 from retrain.infer.sources import absolute, count_sources, folders
 from retrain.progress import Reporter, counted
 from retrain.run import Run
-from retrain.workspace import RUNS, open_run
+from retrain.workspace import RUNS, Workspace, open_run
 
 
 class Guesser(Protocol):
@@ -157,11 +158,12 @@ def _checked(run: Run, source: Path, destination: Path, sorting: SortConfig) -> 
 
 
 def _refuse_taught(run: Run, places: Sequence[Path], sorting: SortConfig) -> None:
-    """Refuse folders in the data of the run's own workspace."""
+    """Refuse folders where the run's own workspace finds pictures to learn from."""
     if run.folder.parent.name != RUNS:  # a bundle
         return
-    data = (run.folder.parent.parent / "data").resolve()
-    for place in places:
+    workspace = Workspace(run.folder.parent.parent)
+    taught = [folder.resolve() for folder in (workspace.data, workspace.returned)]
+    for place, data in itertools.product(places, taught):
         if place.resolve().is_relative_to(data):
             unsure = sorting.unsure is not None and place.is_relative_to(absolute(sorting.unsure))
             name = "The folder for unsure pictures" if unsure else "DEST"
