@@ -6,12 +6,19 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from retrain.errors import MachineError, UsageError
 
+# By the end of their names, what files begin with that people asked for (`--output`).
+MARKS = {
+    ".html": re.compile(rb'(?s)\s*<!DOCTYPE html>.*<meta name="generator" content="retrain">'),
+    ".png": re.compile(rb"(?s)\x89PNG\r\n.*tEXtSoftware\0retrain"),
+}
+BEGINNING = 4096  # bytes that are searched for a mark
 ENCODE_ERRORS = "surrogateescape"  # file names on Linux are bytes, not always UTF-8
 
 
@@ -31,13 +38,24 @@ def lines_digest(lines: Iterable[str]) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def output_folder(folder: Path) -> Path:
+def output_folder(folder: Path, data: Path | None = None) -> Path:
     """Return a folder to write to, absolute; it is made if it is not there.
 
+    Args:
+        folder: as the user said.
+        data: the folder of the user's pictures, below which nothing is written; None for none.
+
     Raises:
-        UsageError: a file is in its place. MachineError: it cannot be made.
+        UsageError: a file is in its place, or it lies below `data`. MachineError: it cannot be
+            made.
     """
     folder = folder.absolute()
+    if data is not None and folder.resolve().is_relative_to(data.resolve()):
+        raise UsageError(
+            "Output must not lie among the pictures, where the next training would find it. "
+            f"Received: {folder}, in {data}. Name another place.",
+            setting="output",
+        )
     with machine_errors(folder):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -50,21 +68,62 @@ def output_folder(folder: Path) -> Path:
     return folder
 
 
-def output_file(output: Path | None, default: Path) -> Path:
+def output_file(output: Path | None, default: Path, data: Path | None) -> Path:
     """Return where to write a file, in a folder that is there.
 
     Args:
         output: as the user said: a file, or a folder to put it in; None for `default`.
-        default: in the workspace.
+        default: in the workspace, where whatever is there is replaced.
+        data: the folder of the user's pictures, below which nothing is written; None for none.
 
     Raises:
-        UsageError: a file is where a folder should be.
+        UsageError: a file is where a folder should be, or one that is not ours is in the way; or
+            its name does not end like that of `default`.
         MachineError: the folder cannot be made.
     """
     path = (output or default).absolute()
     if path.is_dir():
         path = path / default.name
-    return output_folder(path.parent) / path.name
+    if path.suffix.lower() != default.suffix:
+        raise UsageError(
+            f"The name of the file to write must end in {default.suffix}. Received: {output}. "
+            "Name it so.",
+            setting="output",
+        )
+    folder = output_folder(path.parent, data)
+    if path != default.absolute():
+        refuse_foreign(path, MARKS[default.suffix])
+    return folder / path.name
+
+
+def refuse_foreign(path: Path, mark: re.Pattern[bytes]) -> None:
+    """Refuse to write over a file that this program did not write.
+
+    Args:
+        path: to write to; it need not be there.
+        mark: what our files begin with.
+
+    Raises:
+        UsageError: there is something else.
+    """
+    if os.path.lexists(path) and not (path.is_file() and mark.match(_beginning(path))):
+        raise UsageError(
+            f"No file of yours is overwritten. Received: {path}, which this command did not "
+            "write. Name another file.",
+            setting="output",
+        )
+
+
+def table_mark(header: Sequence[str]) -> re.Pattern[bytes]:
+    """Return what a CSV file that `write_csv` wrote begins with."""
+    return re.compile(re.escape(",".join(header).encode()) + rb"\r?\n")
+
+
+def _beginning(path: Path) -> bytes:
+    """Return the first bytes of a file; none where it cannot be read."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(BEGINNING)
+    return b""
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ INK, LEARNED, HELD_OUT, RATE = "#222222", "#3b6fb6", "#c8553d", "#8a8a8a"
 DOTS_PER_INCH = 120
 CELLS_WITH_NUMBERS = 12  # categories up to which a confusion matrix shows its counts
 LONGEST_NAME = 18  # characters
+MADE_BY = {"Software": "retrain"}  # the texts of a PNG, by which we know our own
 HEAT, HEAT_SHARE = "turbo", 0.6  # colours of heat maps, and how far they cover the picture
 
 _STYLE: Any = {
@@ -122,7 +123,7 @@ def draw_sweep(
             axes.plot([rate], [loss], mark, color=HELD_OUT, label=f"{name}: {rate:.1e}")
         if suggestions:
             axes.legend()
-        figure.savefig(path, format="png")
+        figure.savefig(path, format="png", metadata=MADE_BY)
 
 
 def draw_learning(
@@ -247,5 +248,5 @@ def draw_sheet(
             for pixels, name, axes in zip(pictures, names, line, strict=False):
                 axes.imshow(pixels)
                 axes.set_title(name, parse_math=False)
-        metadata = {"Source": source} if source else None
+        metadata = {**MADE_BY, **({"Source": source} if source else {})}
         figure.savefig(file, format="png", metadata=metadata)

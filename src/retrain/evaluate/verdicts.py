@@ -16,7 +16,8 @@ from retrain.errors import BundleError
 from retrain.files import ENCODE_ERRORS, write_csv
 from retrain.metrics import Evaluation, evaluate_guesses
 
-_HEADER = ("path", "side", "category", "guess", "score", "score_of_category", "loss")
+PREDICTIONS = ("path", "side", "category", "guess", "score", "score_of_category", "loss")
+CONFUSION = ("side", "category", "guess", "pictures")
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,14 @@ def write_predictions(path: Path, found: Iterable[Verdict]) -> None:
         )
         for v in found
     )
-    write_csv(path, _HEADER, rows)
+    write_csv(path, PREDICTIONS, rows)
 
 
 def write_confusion(path: Path, found: Iterable[Verdict]) -> None:
     """Write as CSV how often each category was taken for each, where that happened."""
     counts = Counter((v.side, v.category, v.guess) for v in found)
     rows = ((*cell, str(count)) for cell, count in sorted(counts.items()))
-    write_csv(path, ("side", "category", "guess", "pictures"), rows)
+    write_csv(path, CONFUSION, rows)
 
 
 def read_predictions(path: Path, data: Path | None) -> list[Verdict]:

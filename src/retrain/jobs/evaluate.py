@@ -14,6 +14,8 @@ from retrain.evaluate.labelled_pictures import (
     pictures_of,
 )
 from retrain.evaluate.verdicts import (
+    CONFUSION,
+    PREDICTIONS,
     Verdict,
     evaluate_verdicts,
     read_predictions,
@@ -23,7 +25,7 @@ from retrain.evaluate.verdicts import (
     write_predictions,
 )
 from retrain.evaluate.worst import draw_top_losses
-from retrain.files import machine_errors, output_folder
+from retrain.files import MARKS, machine_errors, output_folder, refuse_foreign, table_mark
 from retrain.infer.model import Model
 from retrain.metrics import Evaluation, evaluate
 from retrain.progress import Reporter
@@ -74,10 +76,11 @@ def evaluate_model(
 
     Raises:
         BundleError: there is no model. DataError: there are no labelled pictures.
-        MachineError: `output` cannot be written. UsageError: `data` together with `side`.
+        MachineError: `output` cannot be written. UsageError: `data` together with `side`, or a
+            file of the user's is in the way.
     """
     run = open_run(root)
-    folder = output_folder(output) if output else None
+    folder = _folder(output, run) if output else None
     result = evaluate_with(Model(run, precision="float32"), data, side, report)
     if folder is not None:
         with machine_errors(folder):
@@ -85,6 +88,18 @@ def evaluate_model(
             write_confusion(folder / run.confusion.name, result.verdicts)
             draw_top_losses(result.verdicts, run.rules, folder / run.top_losses.name)
     return result
+
+
+def _folder(output: Path, run: Run) -> Path:
+    """Return the folder to write to, in which nothing but earlier files of ours is replaced."""
+    folder = output_folder(output, run.data)
+    tables = {folder / run.predictions.name: PREDICTIONS, folder / run.confusion.name: CONFUSION}
+    ours = all(path.exists() for path in tables)
+    for path, header in tables.items():
+        refuse_foreign(path, table_mark(header))
+    if not ours:  # an earlier version left no mark in the sheet beside them
+        refuse_foreign(folder / run.top_losses.name, MARKS[".png"])
+    return folder
 
 
 def evaluate_with(

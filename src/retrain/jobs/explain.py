@@ -153,7 +153,7 @@ def explain(
     run = open_run(root)
     explainer = Explainer(run, method, layer)
     wanted = explainer.known(categories)
-    folder = output_folder(output or Workspace(root.absolute()).root / FOLDER)
+    folder = output_folder(output or Workspace(root.absolute()).root / FOLDER, run.data)
     for path in images:
         try:
             pixels = read_pixels(read_bytes(path), run.rules)

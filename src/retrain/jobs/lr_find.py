@@ -42,7 +42,7 @@ def lr_find(root: Path, config: TrainConfig, output: Path | None, report: Report
     """
     workspace = Workspace(root.absolute())
     with workspace.lock(report.warn):
-        path = output_file(output, workspace.root / "lr-find.png")
+        path = output_file(output, workspace.root / "lr-find.png", workspace.data)
         opening = start(workspace, config, report)
         extracted = opening.extract(report)
     task = extracted.task()

@@ -41,9 +41,10 @@ def rebuild_report(root: Path, output: Path | None, report: Reporter) -> Path:
 
     Raises:
         BundleError: there is no model. MachineError: the file cannot be written.
+        UsageError: a file of the user's is in the way.
     """
     run = open_run(root)
-    path = output_file(output, run.report)
+    path = output_file(output, run.report, run.data)
     classifier = load_classifier(run) if run.keras.is_file() else None
     write_report(run, classifier, path, report)
     return path

@@ -44,7 +44,7 @@ def show_batch(root: Path, config: TrainConfig, output: Path | None, report: Rep
     backbone, _ = choose(config.backbone.name, config.backbone.weights, gpu=False)
     rules = PixelRules(input_size(backbone, config.pictures.size), config.pictures.fit)
     with workspace.lock(report.warn):
-        path = output_file(output, workspace.root / "show-batch.png")
+        path = output_file(output, workspace.root / "show-batch.png", workspace.data)
         gathered = gather(workspace, rules, config, report)
         data = split_up(gathered, gathered.before.relations, config, report)
     training = [p for p in data.pictures if data.sides[p.key] == "train"]
