@@ -133,7 +133,7 @@ def test_two_writers_lose_nothing_of_each_other(tmp_path: Path) -> None:
         writer.join()
         assert writer.exitcode == 0
     corrections = read_corrections(path)
-    assert (len(corrections.said), corrections.unreadable) == (120, 0)
+    assert (len(corrections.said), corrections.unreadable) == (120, [])
 
 
 def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
@@ -167,17 +167,31 @@ def test_what_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "wrong"),
     [
-        "nosha,cat/1.jpg,left out,,2026",
-        f"{content(1)},cat/1.jpg,burn it,,2026",
-        f"{content(1)},cat/1.jpg,other category,,2026",
-        f"{content(1)},cat/1.jpg,left out,,",
-        f"{content(1)},cat/1.jpg",
+        (
+            "9f86d08...,cat/1.jpg,left out,,2026",
+            "sha256 must be 64 hexadecimal digits. Received: '9f86d08...'.",
+        ),
+        (
+            f"{content(1)},cat/1.jpg,burn it,,2026",
+            "what must be one of other category, left out, not a mistake, taken back. "
+            "Received: 'burn it'.",
+        ),
+        (
+            f"{content(1)},cat/1.jpg,other category,,2026",
+            "'other category' must come with a category. Received: none.",
+        ),
+        (
+            f"{content(1)},cat/1.jpg,left out,,",
+            "there must be a time in the column when. Received: none.",
+        ),
+        (f"{content(1)},cat/1.jpg", "there must be 5 cells. Received: 2."),
     ],
 )
-def test_a_line_that_says_nothing_is_counted(tmp_path: Path, line: str) -> None:
+def test_a_line_that_says_nothing_is_named(tmp_path: Path, line: str, wrong: str) -> None:
     path = tmp_path / "corrections.csv"
     path.write_text(f"{','.join(COLUMNS)}\n{line}\n\n")
     corrections = read_corrections(path)
-    assert (corrections.said, corrections.unreadable) == ({}, 1)
+    assert corrections.said == {}
+    assert corrections.unreadable == [f"corrections.csv line 2: {wrong}"]

@@ -51,6 +51,23 @@ def test_a_training_counts_pictures_as_they_were_corrected(tmp_path: Path) -> No
     assert heard.said[0].startswith("Corrections: 1 picture counts as another category and 1 ")
 
 
+def test_lines_that_cannot_be_read_are_named_and_the_others_count(tmp_path: Path) -> None:
+    root = write_workspace(tmp_path, 4, ("disc", "stripes"))
+    choose(root, "disc/disc-000.jpg", "")
+    with (root / "corrections.csv").open("a") as file:
+        file.writelines(f"9f86d08...,{i}.jpg,left out,,2026\n" for i in range(5))
+    heard = Heard()
+    found = gather(Workspace(root), RULES, TrainConfig(), heard)
+    assert len(found.corrected.left_out) == 1
+    named = [
+        f"corrections.csv line {line}: sha256 must be 64 hexadecimal digits. "
+        "Received: '9f86d08...'. The line is left out."
+        for line in (3, 4, 5)
+    ]
+    rest = "2 further lines of corrections.csv cannot be read and are left out."
+    assert [line for line in heard.said if "read" in line or "line " in line] == [*named, rest]
+
+
 def test_labels_of_a_table_are_corrected_as_well(tmp_path: Path) -> None:
     root = write_workspace(tmp_path, 2, ("disc", "stripes"))
     rows = [f"{c}/{c}-00{i}.jpg,{c}" for c in ("disc", "stripes") for i in (0, 1)]
@@ -69,7 +86,7 @@ def test_what_looks_like_a_renamed_folder_is_said(tmp_path: Path) -> None:
     heard = Heard()
     gather(Workspace(root), RULES, TrainConfig(), heard)
     assert any("Category 'stripes' has no pictures but those" in text for text in heard.said)
-    assert "1 line of corrections.csv cannot be read and changed nothing." in heard.said
+    assert any(text.startswith("corrections.csv line 3: sha256 must ") for text in heard.said)
 
 
 def test_another_table_in_their_place_stops_a_training(tmp_path: Path) -> None:

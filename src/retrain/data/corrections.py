@@ -28,6 +28,7 @@ COLUMNS = ("sha256", "name", "what", "category", "when")
 # `taken back` takes back the last choice about this content that still stands.
 What = Literal["other category", "left out", "not a mistake", "taken back"]
 WHATS: tuple[What, ...] = get_args(What)
+LONGEST = 70  # characters of a cell that are shown
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -66,11 +67,11 @@ class Said:
 class Corrections:
     """All choices, in the order in which they were made.
 
-    unreadable: the number of lines that say nothing, as a crash or a person left them.
+    unreadable: what is wrong with each line that says nothing, as a crash or a person left it.
     """
 
     records: Sequence[Correction] = ()
-    unreadable: int = 0
+    unreadable: Sequence[str] = ()
 
     @cached_property
     def standing(self) -> Sequence[Correction]:
@@ -155,7 +156,7 @@ def correct(pictures: Iterable[Picture], corrections: Corrections) -> Corrected:
 def read_corrections(path: Path) -> Corrections:
     """Read all choices; none where there is no such file.
 
-    Lines that are incomplete or unknown say nothing and are counted.
+    Lines that are incomplete or unknown say nothing; what is wrong with them is kept.
 
     Raises:
         DataError: the file is another table.
@@ -205,7 +206,8 @@ def take_back_last(path: Path) -> list[Correction]:
 
 def _parsed(content: bytes, path: Path) -> Corrections:
     rows = csv.reader(io.StringIO(content.decode("utf-8-sig", ENCODE_ERRORS), newline=""))
-    found, unreadable = [], 0
+    found: list[Correction] = []
+    unreadable: list[str] = []
     try:
         header = tuple(next(rows, COLUMNS))
         if header != COLUMNS:
@@ -213,26 +215,39 @@ def _parsed(content: bytes, path: Path) -> Corrections:
                 f"{path} must begin with the columns {','.join(COLUMNS)}. Received: "
                 f"{','.join(header)!r}. Save it so, or move it away."
             )
-        for cells in rows:
-            one = _choice(cells)
-            found += [one] if one else []
-            unreadable += bool(cells and not one)
-    except csv.Error:  # a quote that is not closed, and all that follows
-        unreadable += 1
+        for cells in filter(None, rows):
+            if wrong := _wrong(cells):
+                unreadable.append(f"{CORRECTIONS} line {rows.line_num}: {wrong}")
+            else:
+                found.append(_choice(cells))
+    except csv.Error as error:  # a quote that is not closed, and all that follows
+        where = f"{CORRECTIONS} line {rows.line_num}"
+        unreadable.append(f"{where}: what follows must be whole lines. Received: {error}.")
     return Corrections(found, unreadable)
 
 
-def _choice(cells: Sequence[str]) -> Correction | None:
-    """Return what a line says; None where it is not whole, or says what nobody can."""
+def _wrong(cells: Sequence[str]) -> str:
+    """Return what is wrong with a line, a sentence or two; "" where it says something."""
     if len(cells) != len(COLUMNS):
-        return None
-    sha256, name, said, category, when = cells
-    what = next((what for what in WHATS if what == said), None)
-    if what is None or not when or not _SHA256.fullmatch(sha256):
-        return None
+        return f"there must be {len(COLUMNS)} cells. Received: {len(cells)}."
+    sha256, _, what, category, when = cells
+    if not _SHA256.fullmatch(sha256):
+        return f"sha256 must be 64 hexadecimal digits. Received: {_brief(sha256)}."
+    if what not in WHATS:
+        return f"what must be one of {', '.join(WHATS)}. Received: {_brief(what)}."
     if what in ("other category", "not a mistake") and not category:
-        return None
-    return Correction(sha256, name, what, category, when)
+        return f"{what!r} must come with a category. Received: none."
+    return "" if when else "there must be a time in the column when. Received: none."
+
+
+def _brief(cell: str) -> str:
+    return repr(cell if len(cell) <= LONGEST else f"{cell[:LONGEST]}...")
+
+
+def _choice(cells: Sequence[str]) -> Correction:
+    """Return what a line says that nothing is wrong with."""
+    sha256, name, said, category, when = cells
+    return Correction(sha256, name, next(one for one in WHATS if one == said), category, when)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from retrain.jobs.training_data import TrainingData
 
 MOST_NAMED = 10  # pairs of pictures in two categories
+MOST_LINES = 3  # of a table that are named
 MANY_LOST = 0.1  # of the training pictures
 FEW_PICTURES = 20  # a category; retrain.py warned below it too
 
@@ -77,10 +78,13 @@ def report_corrections(corrected: Corrected, corrections: Corrections, report: R
     """Say what people corrected, and where that makes a category that no folder has."""
     if words := corrected.in_words():
         report.say(words)
-    if corrections.unreadable:
+    for wrong in corrections.unreadable[:MOST_LINES]:
+        report.warn(f"{wrong} The line is left out.")
+    if further := len(corrections.unreadable[MOST_LINES:]):
+        verb = "is" if further == 1 else "are"
         report.warn(
-            f"{counted(corrections.unreadable, 'line')} of {CORRECTIONS} cannot be read and "
-            "changed nothing."
+            f"{counted(further, 'further line')} of {CORRECTIONS} cannot be read and {verb} left "
+            "out."
         )
     moved = {picture.name for picture in corrected.moved}
     own = {picture.category for picture in corrected.pictures if picture.name not in moved}
