@@ -82,6 +82,9 @@ def take_back_steps(root: Path, count: int, report: Reporter) -> Applied:
     with workspace.lock(report.warn), machine_errors(workspace.root):
         journal = Journal(workspace.root)
         steps = journal.steps()
+        if not steps:
+            why = "has moved nothing yet" if journal.is_new else "is taken back already"
+            raise UsageError(f"There is nothing to take back: --apply {why}.")
         if not 1 <= count <= len(steps):
             raise UsageError(
                 f"Only what was applied can be taken back. Received: {count}, but there are "

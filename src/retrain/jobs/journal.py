@@ -49,6 +49,11 @@ class Journal:
                 self._steps.setdefault(entry["step"], []).append(move)
         self._next = last + 1
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever moved."""
+        return self._next == 1
+
     def steps(self) -> list[int]:
         """Return the numbers of the steps that can be taken back, the oldest first."""
         return sorted(self._steps)
