@@ -56,4 +56,6 @@ def test_without_weights_of_any_there_is_nothing_to_compare(tmp_path: Path) -> N
 @pytest.mark.parametrize("names", ["lite7", "efficientnet_lite0,auto"])
 def test_names_that_are_no_backbones_are_refused(names: str, tmp_path: Path) -> None:
     root = write_workspace(tmp_path, each=4)
-    assert "backbone" in refused(retrain("train", root, "--compare", names), 2)
+    message = refused(retrain("train", root, "--compare", names), 2)
+    assert "The backbone must be one of " in message
+    assert message.endswith(f"Received: {names.split(',')[-1]!r}. See --compare.")

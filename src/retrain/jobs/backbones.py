@@ -60,7 +60,7 @@ def with_best_backbone(
     if not names:
         return config, None
     for name in names:  # wrong names and sizes are said before anything is computed
-        input_size(backbone_named(name), config.pictures.size)
+        input_size(backbone_named(name, setting="compare"), config.pictures.size)
     ready = [name for name in names if _is_ready(name, config)]
     for name in names:
         if name not in ready:

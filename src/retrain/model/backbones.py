@@ -180,8 +180,12 @@ BACKBONES: tuple[Backbone, ...] = (
 NAMES = tuple(backbone.name for backbone in BACKBONES)
 
 
-def backbone_named(name: str) -> Backbone:
+def backbone_named(name: str, setting: str = "") -> Backbone:
     """Return the row of the table that has a name.
+
+    Args:
+        name: of the backbone.
+        setting: that the name was given for, as `RetrainError` has it.
 
     Raises:
         UsageError: there is no such backbone.
@@ -189,9 +193,10 @@ def backbone_named(name: str) -> Backbone:
     for backbone in BACKBONES:
         if backbone.name == name:
             return backbone
+    auto = "auto or " if setting == "backbone" else ""
     raise UsageError(
-        f"The backbone must be auto or one of {', '.join(NAMES)}. Received: {name!r}.",
-        setting="backbone",
+        f"The backbone must be {auto}one of {', '.join(NAMES)}. Received: {name!r}.",
+        setting=setting,
     )
 
 

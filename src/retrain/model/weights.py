@@ -48,7 +48,7 @@ def choose(name: str, weights: str, gpu: bool) -> tuple[Backbone, str]:
         UsageError: there is no such backbone.
     """
     if name != "auto":
-        return backbone_named(name), "as you asked"
+        return backbone_named(name, setting="backbone"), "as you asked"
     large, small = backbone_named(GPU_DEFAULT), backbone_named(DEFAULT)
     if not gpu:
         return small, "there is no GPU; it is fast, and its ImageNet weights are installed"
