@@ -1,4 +1,4 @@
-"""`retrain weights`: lists the pretrained weights that are ready, and fetches others."""
+"""`retrain weights`: lists the pretrained weights and which are ready, and fetches others."""
 
 import click
 
@@ -8,7 +8,7 @@ from retrain.cli.command import Command
 @click.command("weights", cls=Command, network=True)
 @click.argument("backbones", nargs=-1, metavar="[BACKBONE...]")
 def command(backbones: tuple[str, ...]) -> None:
-    """Fetch ImageNet weights ahead of time; without arguments, list those that are ready.
+    """Fetch ImageNet weights ahead of time; without arguments, list all, and which are ready.
 
     Example: retrain weights resnet50
     """
