@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from retrain.metrics import CALIBRATION_BINS, confidence_bins, wilson_interval
+from retrain.metrics import CALIBRATION_BINS, Evaluation, confidence_bins, wilson_interval
 
 Interval = tuple[float, float]
 Exact = NDArray[np.float64]
@@ -66,6 +66,17 @@ def cross_fitted_share(
     low, high = found.interval
     high = min(1.0, high + LAST_FIFTH * (1 - found.share)) if found.pictures else high
     return replace(found, interval=(low, high))
+
+
+def with_share(found: Evaluation, share: Share) -> Evaluation:
+    """Return an evaluation with a share of right pictures in place of its own accuracy."""
+    return replace(
+        found,
+        accuracy=share.share,
+        interval=share.interval,
+        groups=share.groups,
+        effective=share.effective,
+    )
 
 
 def _share(

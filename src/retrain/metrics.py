@@ -104,27 +104,13 @@ def reliability(
     )
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Return the exact two-sided p-value of McNemar's test (1947).
-
-    Args:
-        only_first: pictures that the first model alone names correctly.
-        only_second: pictures that the second alone names correctly.
-
-    >>> round(mcnemar(5, 5), 5), round(mcnemar(0, 6), 5)
-    (1.0, 0.03125)
-    """
-    total, fewer = only_first + only_second, min(only_first, only_second)
-    return min(1.0, 2 * float(_coin(total)[: fewer + 1].sum()))
-
-
 def sign_flip(first: NDArray[np.bool_], second: NDArray[np.bool_], groups: Sequence[str]) -> float:
     """Return the exact two-sided p-value of two models' being right equally often.
 
     Were they equal, either could be behind each group's answers: how much one leads in a group may
     as well have the other sign (Fisher 1935, The design of experiments, 21). The p-value is the
     share of all choices of signs that make as large a lead. Where no pictures belong together it
-    is McNemar's.
+    is McNemar's (1947).
 
     Args:
         first: whether the first model is right, bool [n].

@@ -235,6 +235,7 @@ class Run:
                 side=row.get("side") or "",
                 sha256=content_of(row),
                 key=row.get("key") or "",
+                related=row.get("related") or "",
             )
             for row in read_csv(self.split)
             if row.get("path")

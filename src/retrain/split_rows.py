@@ -15,7 +15,8 @@ class SplitRow:
     """A picture of a split. name: its path in the data folder when the model was trained.
 
     sha256: of its content, hex; "" where an older version wrote down a group instead.
-    key: what it belongs to.
+    key: what it belongs to. related: the set of related pictures that its key was joined to; "" for
+    none.
     """
 
     name: str
@@ -23,6 +24,12 @@ class SplitRow:
     side: str
     sha256: str
     key: str = ""
+    related: str = ""
+
+    @property
+    def group(self) -> str:
+        """What the picture belongs to: a set of related ones, or its key; else itself."""
+        return self.related or self.key or self.sha256 or self.name
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def test_the_test_of_a_training_scores_as_it_did_then(trained: Path) -> None:
     values = as_json("evaluate", trained, "--side", "test")
     metrics = metrics_of(trained)["test"]
     assert {entry["name"] for entry in values["predictions"]} == split(trained, "test")
-    for name in ("pictures", "accuracy", "macro_f1", "confusion", "categories"):
+    for name in ("pictures", "groups", "accuracy", "interval_95", "macro_f1", "confusion"):
         assert values[name] == metrics[name]
     assert values["log_loss"] == pytest.approx(metrics["log_loss"], abs=1e-3)
 
@@ -349,7 +349,34 @@ def out_of_fold(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_pictures_of_one_group_are_one_witness(two_runs: tuple[Path, Path], tmp_path: Path) -> None:
+def put_together(run: Path, names: Collection[str], column: str) -> None:
+    """Write down in a run's split that pictures belong together."""
+    with (run / "split.csv").open(newline="") as file:
+        pictures = list(csv.DictReader(file))
+    for row in pictures:
+        row[column] = "group:one" if row["path"] in names else row[column]
+    with (run / "split.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(pictures[0]))
+        writer.writeheader()
+        writer.writerows(pictures)
+
+
+def test_related_pictures_widen_the_interval_of_a_test(trained: Path, tmp_path: Path) -> None:
+    root = tmp_path / "tf_files"
+    shutil.copytree(trained, root, symlinks=True)
+    before = as_json("evaluate", root, "--side", "test")
+    put_together(root / "model", split(root, "test"), "related")
+    after = as_json("evaluate", root, "--side", "test")
+    assert (after["groups"], after["accuracy"]) == (1, before["accuracy"])
+    assert after["interval_95"][0] < before["interval_95"][0]
+    scores = as_json("compare", root, trained, "--side", "test")["scores"]
+    assert [one["interval_95"] for one in scores] == [after["interval_95"]] * 2
+
+
+@pytest.mark.parametrize(("column", "told_by"), [("key", 0), ("related", 1)])
+def test_pictures_of_one_group_are_one_witness(
+    column: str, told_by: int, two_runs: tuple[Path, Path], tmp_path: Path
+) -> None:
     copies = [tmp_path / str(i) for i in range(2)]
     for run, copy in zip(two_runs, copies, strict=True):
         shutil.copytree(run, copy)
@@ -364,15 +391,11 @@ def test_pictures_of_one_group_are_one_witness(two_runs: tuple[Path, Path], tmp_
             writer.writeheader()
             writer.writerows(own)
     assert as_json("compare", *copies)["p_value"] == pytest.approx(2 / 2**8)
-    with (copies[0] / "split.csv").open(newline="") as file:
-        pictures = list(csv.DictReader(file))
-    for row in pictures:
-        row["key"] = "group:one" if row["path"] in chosen else row["key"]
-    with (copies[0] / "split.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(pictures[0]))
-        writer.writeheader()
-        writer.writerows(pictures)
-    assert as_json("compare", *copies)["p_value"] == 1.0
+    put_together(copies[told_by], chosen, column)
+    found = as_json("compare", *copies)
+    assert found["p_value"] == 1.0
+    pictures = found["scores"][0]["pictures"]
+    assert [one["groups"] for one in found["scores"]] == [pictures - len(chosen) + 1] * 2
 
 
 class Bars(Silent):

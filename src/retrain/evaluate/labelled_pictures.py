@@ -51,6 +51,11 @@ class Judged:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
 
+    @property
+    def groups(self) -> Sequence[str]:
+        """What each picture belongs to: what a training or the user said, else itself, n."""
+        return [e.group or f"picture:{e.name}" for e in self.examples]
+
 
 def held_back(run: Run, side: Side | None) -> tuple[Side, list[SplitRow]]:
     """Return one side of the split that a model was trained with.
@@ -102,12 +107,12 @@ def pictures_of(run: Run, side: Side, rows: Sequence[SplitRow], report: Reporter
     for row in rows:
         path = found.paths.get(row.name)
         if path == data / row.name:
-            examples.append(Example(path, row.name, row.category, side))
+            examples.append(Example(path, row.name, row.category, side, row.group))
         elif path:  # moved, perhaps to the folder of the category where it belongs
             categories = categories if categories is not None else _categories(data, run)
             name = path.relative_to(data).as_posix()
             category = corrections.of(row.sha256).category or categories.get(name, row.category)
-            examples.append(Example(path, name, category, side))
+            examples.append(Example(path, name, category, side, row.group))
     if not examples:
         raise DataError(
             f"{run.name} must have {side} pictures to be judged by. Received: none in {data}. "

@@ -1,10 +1,11 @@
 """How two models compare on the same pictures."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from retrain.data.records import Side, Skipped
 from retrain.errors import UsageError
@@ -17,8 +18,9 @@ from retrain.evaluate.labelled_pictures import (
 )
 from retrain.evaluate.verdicts import Verdict, evaluate_verdicts
 from retrain.infer.model import Model
+from retrain.intervals import cross_fitted_share, share_of_groups, with_share
 from retrain.jobs.evaluate import ANSWERS, judge_with, one_source, out_of_fold
-from retrain.metrics import Evaluation, mcnemar, sign_flip
+from retrain.metrics import Evaluation, sign_flip
 from retrain.progress import Reporter
 from retrain.run import Run
 from retrain.workspace import open_run
@@ -29,7 +31,8 @@ class Compared:
     """Two models on the same pictures.
 
     only_first, only_second: verdicts of that model on pictures that it alone names correctly.
-    p_value: of McNemar's exact test.
+    p_value: of an exact test of the groups' leads, which is McNemar's where no pictures belong
+        together.
     """
 
     runs: tuple[str, str]
@@ -72,17 +75,22 @@ def compare(
         one_source(data, side)
         pictures = labelled_folder(runs, data.absolute(), report)
     judged = [judge_with(pictures, Model(run, precision="float32"), report) for run in runs]
-    right = [{v.name for v in found if v.right} for _, found, _ in judged]
-    only_first = [v for v in judged[0][1] if v.name in right[0] - right[1]]
-    only_second = [v for v in judged[1][1] if v.name in right[1] - right[0]]
+    right = [{v.name: v.right for v in found} for _, found, _ in judged]
+    names = sorted(right[0].keys() & right[1].keys())
+    answered = judged[0][2]
+    groups = dict(zip((e.name for e in answered.examples), answered.groups, strict=True))
     return Compared(
         runs=(runs[0].manifest.run, runs[1].manifest.run),
         source=pictures.source,
         scores=(judged[0][0], judged[1][0]),
-        only_first=only_first,
-        only_second=only_second,
-        p_value=mcnemar(len(only_first), len(only_second)),
-        skipped=judged[0][2],
+        only_first=[v for v in judged[0][1] if v.right and not right[1].get(v.name, True)],
+        only_second=[v for v in judged[1][1] if v.right and not right[0].get(v.name, True)],
+        p_value=sign_flip(
+            np.array([right[0][name] for name in names]),
+            np.array([right[1][name] for name in names]),
+            [groups[name] for name in names],
+        ),
+        skipped=answered.skipped,
     )
 
 
@@ -95,38 +103,67 @@ def _held_back_by_both(
     common = shared(rows, others)
     if not common:
         raise _nothing_in_common(first, second)
+    by_content = {row.sha256: row for row in others if row.sha256}
+    by_name = {row.name: row for row in others}
+    same = [by_content.get(row.sha256) or by_name[row.name] for row in common]
+    groups = _united((row.group, other.group) for row, other in zip(common, same, strict=True))
+    common = [replace(row, related=group) for row, group in zip(common, groups, strict=True)]
     return pictures_of(first, side, common, report)
 
 
 def _compare_out_of_fold(first: Run, second: Run) -> Compared:
     """Compare what both trainings said of pictures that they had not learned from."""
-    (mine, keys), (theirs, _) = _by_content(first), _by_content(second)
+    (mine, groups), (theirs, others) = _by_content(first), _by_content(second)
     both = sorted(mine.keys() & theirs.keys())
     common = [content for content in both if mine[content].category == theirs[content].category]
     if not common:
         raise _nothing_in_common(first, second)
     pairs = [(mine[content], theirs[content]) for content in common]
+    together = _united((groups[content], others[content]) for content in common)
     right = np.array([(one.right, other.right) for one, other in pairs])
-    labels = first.manifest.labels
     return Compared(
         runs=(first.manifest.run, second.manifest.run),
         source=ANSWERS,
         scores=(
-            evaluate_verdicts([one for one, _ in pairs], labels),
-            evaluate_verdicts([other for _, other in pairs], labels),
+            _scores(first, [one for one, _ in pairs], together),
+            _scores(second, [other for _, other in pairs], together),
         ),
         only_first=[one for one, other in pairs if one.right and not other.right],
         only_second=[other for one, other in pairs if other.right and not one.right],
-        p_value=sign_flip(right[:, 0], right[:, 1], [keys[content] for content in common]),
+        p_value=sign_flip(right[:, 0], right[:, 1], together),
         skipped=(),
     )
+
+
+def _scores(run: Run, found: Sequence[Verdict], groups: Sequence[str]) -> Evaluation:
+    """Score out-of-fold verdicts with the interval that their training gave them."""
+    right = np.array([verdict.right for verdict in found])
+    share = cross_fitted_share if run.manifest.kept == "head" else share_of_groups
+    return with_share(evaluate_verdicts(found, run.manifest.labels), share(right, groups))
 
 
 def _by_content(run: Run) -> tuple[dict[str, Verdict], dict[str, str]]:
     """Return out-of-fold verdicts, and what each picture belongs to, by the content's sha256."""
     found = {verdict.name: verdict for verdict in out_of_fold(run)}
     rows = [row for row in run.read_split() if row.sha256 and row.name in found]
-    return {row.sha256: found[row.name] for row in rows}, {row.sha256: row.key for row in rows}
+    return {row.sha256: found[row.name] for row in rows}, {row.sha256: row.group for row in rows}
+
+
+def _united(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Return a group for each picture such that those that either of two sources groups are one.
+
+    Args:
+        pairs: what each picture belongs to by the one and by the other.
+
+    >>> _united([("a", "1"), ("a", "2"), ("b", "2"), ("c", "3")])
+    ['a', 'a', 'a', 'c']
+    """
+    both = [((one, 0), (other, 1)) for one, other in pairs]
+    sets: DisjointSet = DisjointSet(node for pair in both for node in pair)
+    for pair in both:
+        sets.merge(*pair)
+    names: dict[tuple[str, int], str] = {}
+    return [names.setdefault(sets[node], node[0]) for node, _ in both]
 
 
 def _nothing_in_common(first: Run, second: Run) -> UsageError:

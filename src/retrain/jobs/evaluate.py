@@ -7,6 +7,7 @@ from pathlib import Path
 from retrain.data.records import Side, Skipped
 from retrain.errors import UsageError
 from retrain.evaluate.labelled_pictures import (
+    Judged,
     KnownPictures,
     held_back,
     judge,
@@ -27,6 +28,7 @@ from retrain.evaluate.verdicts import (
 from retrain.evaluate.worst import draw_top_losses
 from retrain.files import MARKS, machine_errors, output_folder, refuse_foreign, table_mark
 from retrain.infer.model import Model
+from retrain.intervals import share_of_groups, with_share
 from retrain.metrics import Evaluation, evaluate
 from retrain.progress import Reporter
 from retrain.run import CROSS_FITTED, FINE_TUNED, ONE_FOLD, Run
@@ -109,8 +111,8 @@ def evaluate_with(
     if data is None and side is None and (found := out_of_fold(model.run)):
         return _as_found_then(model.run, found)
     pictures = _pictures(model.run, data, side, report)
-    scores, found, skipped = judge_with(pictures, model, report)
-    return Evaluated(model.run.manifest.run, pictures.source, scores, found, skipped)
+    scores, found, judged = judge_with(pictures, model, report)
+    return Evaluated(model.run.manifest.run, pictures.source, scores, found, judged.skipped)
 
 
 def out_of_fold(run: Run) -> list[Verdict]:
@@ -163,8 +165,8 @@ def one_source(data: Path, side: Side | None) -> None:
 
 def judge_with(
     pictures: KnownPictures, model: Model, report: Reporter
-) -> tuple[Evaluation, list[Verdict], Sequence[Skipped]]:
-    """Return a model's scores on pictures, its verdicts, and which could not be read."""
+) -> tuple[Evaluation, list[Verdict], Judged]:
+    """Return a model's scores on pictures, its verdicts, and what they were made of."""
     judged = judge(pictures, model, report)
     names, paths = zip(*((e.name, e.path) for e in judged.examples), strict=True)
     labels = model.categories
@@ -173,4 +175,7 @@ def judge_with(
     )
     scores = evaluate(judged.probabilities, judged.labels, labels)
     assert scores is not None  # judge() refuses to judge by nothing
-    return scores, found, judged.skipped
+    if any(example.group for example in judged.examples):
+        right = judged.probabilities.argmax(axis=1) == judged.labels
+        scores = with_share(scores, share_of_groups(right, judged.groups))
+    return scores, found, judged

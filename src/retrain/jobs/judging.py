@@ -17,7 +17,7 @@ from retrain.evaluate.trust import (
     with_more,
 )
 from retrain.evaluate.verdicts import Verdict, verdicts, worst_first
-from retrain.intervals import Share, cross_fitted_share, figure_intervals, share_of_groups
+from retrain.intervals import cross_fitted_share, figure_intervals, share_of_groups, with_share
 from retrain.metrics import Evaluation, evaluate, softmax
 from retrain.progress import Reporter
 from retrain.run import CROSS_FITTED, FINE_TUNED
@@ -115,7 +115,9 @@ def _cross_fitted(head: Head, categories: Sequence[str]) -> Evaluation:
     labels, scores = examples.labels[seen], crossed.probabilities()[seen]
     groups = [group for group, judged in zip(examples.groups, seen, strict=True) if judged]
     share = cross_fitted_share(scores.argmax(axis=1) == labels, groups, crossed.optimism.accuracy)
-    found = _with_share(evaluate(scores, labels, categories), share)
+    found = evaluate(scores, labels, categories)
+    assert found is not None  # some are judged
+    found = with_share(found, share)
     intervals, flattery = figure_intervals(scores, labels, groups, share.interval), crossed.optimism
     if intervals:
         low, high = intervals["log_loss"]
@@ -126,18 +128,9 @@ def _cross_fitted(head: Head, categories: Sequence[str]) -> Evaluation:
 def _of_side(part: Labelled, scores: Array, categories: Sequence[str]) -> Evaluation:
     right = scores.argmax(axis=1) == part.labels
     share = share_of_groups(right, [picture.key for picture in part.pictures])
-    return _with_share(evaluate(scores, part.labels, categories), share)
-
-
-def _with_share(found: Evaluation | None, share: Share) -> Evaluation:
+    found = evaluate(scores, part.labels, categories)
     assert found is not None  # nobody asks about no pictures
-    return replace(
-        found,
-        accuracy=share.share,
-        interval=share.interval,
-        groups=share.groups,
-        effective=share.effective,
-    )
+    return with_share(found, share)
 
 
 def _verdicts(task: Task, learned: Learned) -> list[Verdict]:
