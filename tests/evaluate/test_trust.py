@@ -33,9 +33,8 @@ def test_no_interval_claims_that_everything_is_right_unless_it_is() -> None:
 
 def test_a_large_drop_says_what_to_do() -> None:
     assert beyond_these(0.71, (0.65, 0.77), 0.25) == (
-        "With groups of look-alike pictures left out, the head is right on 71 % (65 to 77): expect "
-        "less on pictures from other days, places or cameras. Add pictures of other series, or "
-        "name the series."
+        "With groups of look-alike pictures left out, the head is right on 71 % (65 to 77): it "
+        "may have learned the looks of a series. Add pictures of other series, or name the series."
     )
 
 

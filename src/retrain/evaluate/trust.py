@@ -52,8 +52,8 @@ def beyond_these(accuracy: float, interval: tuple[float, float], drop: float) ->
     )
     if is_large(drop):
         return (
-            f"{start}: expect less on pictures from other days, places or cameras. Add pictures of "
-            "other series, or name the series."
+            f"{start}: it may have learned the looks of a series. Add pictures of other series, or "
+            "name the series."
         )
     if drop < SMALL_DROP:
         return f"{start}: hardly less than with as many others left out."
