@@ -64,6 +64,7 @@ def train(
         return pending.run
 
     report = _reporter(progress)
+    train_command.tell_idle({**settings, **({"profile": True} if profile else {})}, report)
     where = train_command.Where(cluster, gpus, profile)
     trained = train_command.train_on(Path(tf_files), config, report, fresh, "", where)
     if trained.interruption is not None:  # it came while the report was drawn

@@ -32,7 +32,8 @@ def learned(root: Path, returned: bool) -> tuple[list[tuple[str, str]], list[str
 def test_they_are_offered_and_taken_only_on_demand(tmp_path: Path) -> None:
     root = write_workspace(tmp_path, each=2)
     before, said = learned(root, returned=True)
-    assert (len(before), said) == (6, [])
+    nowhere = f"There are no returned pictures in {root / 'corrections'}"
+    assert (len(before), said) == (6, [f"{nowhere}; --returned changes nothing."])
     write_jpegs(root / "corrections", "stripes", 2, start=50)
     (root / "corrections" / "notes.txt").write_text("loose files are nobody's")
     found, said = learned(root, returned=False)

@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -120,5 +120,16 @@ def _options(words: Sequence[str]) -> list[str]:
     for place in (place for place, word in enumerate(words) if word == own):
         others = [*words[:place], *words[place + 1 :]]
         if workspace_of(others) is None:
-            return [word for word in others if word not in _ONCE]
+            return _without_idle([word for word in others if word not in _ONCE], parser)
     return []
+
+
+def _without_idle(options: list[str], parser: Any) -> list[str]:
+    """Leave out a `--prefer` that has nothing to choose among, as earlier versions let it stand."""
+    if "backbone__compare" in parser.parse_args([*options])[0]:
+        return options
+    return [
+        word
+        for before, word in zip(["", *options], options, strict=False)
+        if word.partition("=")[0] != "--prefer" and before != "--prefer"
+    ]

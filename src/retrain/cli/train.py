@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,18 +19,27 @@ from retrain.cli.options import (
     cluster_option,
     gpus_option,
     json_option,
+    keywords,
     picture_options,
     setting,
     train_config,
     tuning_options,
 )
 from retrain.cli.scores import JUDGED_BY, WORST, accuracy, print_categories, print_verdicts
+from retrain.errors import UsageError
 
 if TYPE_CHECKING:
     from retrain.config import TrainConfig
     from retrain.jobs.train import Trained
     from retrain.progress import Reporter
     from retrain.run import Run
+
+
+# What does nothing where nothing is fine-tuned, by keyword.
+FINE_TUNING = (
+    *("epochs", "groups", "tune_folds", "lr", "batch", "precision", "find_lr", "augment"),
+    *("crop", "flip", "rotate", "zoom", "warp", "light", "erase", "mix", "profile"),
+)
 
 
 @dataclass(frozen=True)
@@ -124,6 +134,7 @@ def command(
     from retrain.jobs.retraining import effect, pending_corrections
 
     news = Terminal()
+    tell_idle(_given(click.get_current_context()), news)
     pending = pending_corrections(tf_files) if with_corrections else None
     if pending is not None:
         if not pending:
@@ -151,6 +162,44 @@ def command(
     if result.interruption:
         raise result.interruption
     interrupts.check()
+
+
+def _given(context: click.Context) -> dict[str, Any]:
+    """Return the values of the options that the command line has, by keyword."""
+    names = {keyword: str(option.name) for keyword, option in keywords(context.command).items()}
+    default = click.core.ParameterSource.DEFAULT
+    return {
+        keyword: context.params[name]
+        for keyword, name in names.items()
+        if context.get_parameter_source(name) is not default
+    }
+
+
+def tell_idle(given: Mapping[str, Any], report: "Reporter") -> None:
+    """Refuse or name settings that would do nothing beside the others.
+
+    Args:
+        given: values that the user gave, by keyword.
+        report: hears what does nothing.
+
+    Raises:
+        UsageError: a choice is to be made among nothing.
+    """
+    if given.get("prefer") is not None and not given.get("compare"):
+        raise UsageError(
+            "--prefer chooses among the backbones of --compare. Received: no --compare."
+        )
+    idle = [_flag(name, given[name]) for name in FINE_TUNING if name in given]
+    if idle and given.get("fine_tune") == "never":
+        from retrain.progress import listed
+
+        verb = "does" if len(idle) == 1 else "do"
+        report.say(f"{listed(idle)} {verb} nothing with --fine-tune never.")
+
+
+def _flag(keyword: str, value: Any) -> str:
+    """Return the flag that a value was given by."""
+    return f"--{'no-' if value is False else ''}{keyword.replace('_', '-')}"
 
 
 def train_on(

@@ -177,6 +177,10 @@ def gather(
             report.say(f"{came_back} and will be learned from, too.")
         else:
             report.say(f"{came_back} from guesses; --returned learns from them, too.")
+    elif config.returned:
+        report.say(
+            f"There are no returned pictures in {workspace.returned}; --returned changes nothing."
+        )
     for note in dataset.notes:
         report.warn(note)
     with report.bar("checking pictures", len(dataset.examples)) as advance:
