@@ -5,8 +5,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from commands import refused, retrain
 from pictures import write_jpegs, write_workspace
+from retrain.config import SplitConfig, TrainConfig
+from retrain.data.images import PixelRules
+from retrain.errors import DataError
+from retrain.jobs.training_data import gather
+from retrain.progress import Silent
+from retrain.workspace import Workspace
 
 
 def shown(*line: str | Path) -> Any:
@@ -84,3 +92,28 @@ def test_paths_can_tell_categories_and_groups(tmp_path: Path) -> None:
     message = refused(retrain("show-data", *line), 3)
     assert "'all/disc-000.jpg'" in message
     assert message.endswith("See --labels-from.")
+
+
+def test_groups_that_paths_tell_are_counted_and_must_be_there(tmp_path: Path) -> None:
+    root = write_workspace(tmp_path, 4, ("disc", "stripes"))
+    for i in range(3):
+        (root / f"data/disc/disc-00{i}.jpg").rename(root / f"data/disc/film7 {i}.jpg")
+    result = retrain("show-data", root, "--group-by", r"film\d+")
+    told = "--group-by puts 3 pictures into 1 group; 5 pictures stand alone."
+    assert told in result.stderr.splitlines()
+    for command in ("show-data", "show-batch"):
+        message = refused(retrain(command, root, "--group-by", r"movie\d+"), 3)
+        assert message == (
+            r"retrain: --group-by 'movie\d+' finds a group in none of 8 paths, such as "
+            "'disc/disc-003.jpg'. Change the expression, or leave it out."
+        )
+    assert "--group-by" not in retrain("show-data", root).stderr
+
+
+def test_an_expression_of_an_earlier_training_need_not_find_any(tmp_path: Path) -> None:
+    root = write_workspace(tmp_path, 2, ("disc", "stripes"))
+    config, heard = TrainConfig(split=SplitConfig(group_by=r"movie\d+")), Silent()
+    with pytest.raises(DataError, match="finds a group in none of 4 paths"):
+        gather(Workspace(root), PixelRules(32, "squash"), config, heard)
+    found = gather(Workspace(root), PixelRules(32, "squash"), config, heard, remembered=True)
+    assert len(found.pictures) == 4

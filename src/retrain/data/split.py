@@ -13,7 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from retrain.data.records import SIDES, Picture, Side
-from retrain.errors import UsageError
+from retrain.errors import DataError, UsageError
+from retrain.progress import counted
 
 TEST_SHARE = 0.1
 # Below, all pictures are learned from, and cross-fitting judges them all; docs/trust.md.
@@ -36,6 +37,20 @@ def group_pattern(expression: str) -> re.Pattern[str]:
             f"Groups are found by a regular expression. Received: {expression!r} ({error}).",
             setting="group_by",
         ) from error
+
+
+def expect_groups(names: Sequence[str], expression: str) -> None:
+    """Refuse an expression for groups that finds none.
+
+    Raises:
+        DataError: it finds nothing in any name.
+    """
+    pattern = group_pattern(expression)
+    if names and not any(map(pattern.search, names)):
+        raise DataError(
+            f"--group-by '{expression}' finds a group in none of {counted(len(names), 'path')}, "
+            f"such as {names[0]!r}. Change the expression, or leave it out."
+        )
 
 
 def split_key(

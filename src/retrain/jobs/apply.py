@@ -49,7 +49,7 @@ def apply_corrections(root: Path, report: Reporter) -> Applied:
                 f"said the categories (--labels-from '{config.labels_from}'). Rename the files; "
                 "corrections count all the same."
             )
-        corrected = gather(workspace, default_rules(), config, report).corrected
+        corrected = gather(workspace, default_rules(), config, report, remembered=True).corrected
         to_move, left_out = corrected.moved, corrected.left_out
         true = {picture.name: picture.category for picture in corrected.pictures}
         examples = {example.name: example for example in open_data(workspace.data).examples}

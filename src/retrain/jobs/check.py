@@ -78,7 +78,8 @@ def check(root: Path, report: Reporter) -> Checked:
 def check_held(workspace: Workspace, report: Reporter) -> Checked:
     """Do what `check` does while the caller holds the workspace, and write no findings."""
     run = workspace.readable_run()
-    gathered = gather(workspace, run.rules if run else default_rules(), as_trained(run), report)
+    rules = run.rules if run else default_rules()
+    gathered = gather(workspace, rules, as_trained(run), report, remembered=True)
     pictures = list(gathered.pictures)
     if not pictures:
         raise DataError(

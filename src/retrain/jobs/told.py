@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from retrain.data.corrections import CORRECTIONS, Corrected, Corrections
 from retrain.data.records import SIDES, Picture
+from retrain.data.split import group_pattern
 from retrain.progress import Reporter, counted
 
 if TYPE_CHECKING:
@@ -72,6 +73,19 @@ def report_moved(before: "TrainingData", after: "TrainingData", report: Reporter
             f"that are held back.{drawn} --no-relate keeps them in training, but then what is held "
             "back flatters the model."
         )
+
+
+def report_groups(pictures: Sequence[Picture], expression: str, report: Reporter) -> None:
+    """Say how many pictures an expression on paths puts into groups, and how many stay alone."""
+    search = group_pattern(expression).search
+    sizes = Counter(picture.key for picture in pictures)
+    found = [p.key for p in pictures if sizes[p.key] > 1 and search(p.name)]
+    alone = sum(size == 1 for size in sizes.values())
+    verb = "stands" if alone == 1 else "stand"
+    report.say(
+        f"--group-by puts {counted(len(found), 'picture')} into "
+        f"{counted(len(set(found)), 'group')}; {counted(alone, 'picture')} {verb} alone."
+    )
 
 
 def report_corrections(corrected: Corrected, corrections: Corrections, report: Reporter) -> None:

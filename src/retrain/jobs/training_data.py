@@ -17,11 +17,11 @@ from retrain.data.records import SIDES, Picture, Side, Skipped
 from retrain.data.relations import Relation
 from retrain.data.returned import returned_pictures, with_returned
 from retrain.data.sources import open_data
-from retrain.data.split import assign, group_pattern
+from retrain.data.split import assign, expect_groups, group_pattern
 from retrain.errors import DataError
 from retrain.files import lines_digest, read_json
 from retrain.jobs.skipped import tell_skipped
-from retrain.jobs.told import report_corrections, report_counts, report_twins
+from retrain.jobs.told import report_corrections, report_counts, report_groups, report_twins
 from retrain.progress import Reporter, counted
 from retrain.run import Run
 from retrain.split_rows import PreviousSplit
@@ -151,7 +151,11 @@ class Gathered:
 
 
 def gather(
-    workspace: Workspace, rules: PixelRules, config: TrainConfig, report: Reporter
+    workspace: Workspace,
+    rules: PixelRules,
+    config: TrainConfig,
+    report: Reporter,
+    remembered: bool = False,
 ) -> Gathered:
     """Find and decode the pictures, lay corrections over them, and say what is odd about them.
 
@@ -160,9 +164,12 @@ def gather(
         rules: pictures are decoded as the network will want them.
         config: decides groups.
         report: hears warnings, shows the progress.
+        remembered: whether the expression for groups is of an earlier training; then it need not
+            find any.
 
     Raises:
-        DataError: there are no pictures, or corrections.csv is another table.
+        DataError: there are no pictures, corrections.csv is another table, or the expression for
+            groups finds none.
         UsageError: the expression for groups is no regular expression.
     """
     group_by = config.split.group_by
@@ -183,12 +190,16 @@ def gather(
         )
     for note in dataset.notes:
         report.warn(note)
+    if group_by and not remembered:
+        expect_groups([example.name for example in dataset.examples], group_by)
     with report.bar("checking pictures", len(dataset.examples)) as advance:
         memory = workspace.bottlenecks / f"checked-{rules}.sqlite"
         every, skipped = check(dataset, rules, group_by, advance, memory)
     tell_skipped(skipped, report)
     pictures = [picture for picture in every if picture.varies is None]
     varied = [picture for picture in every if picture.varies is not None]
+    if group_by and not remembered:
+        report_groups(pictures, group_by, report)
     corrected = correct(pictures, corrections)
     report_corrections(corrected, corrections, report)
     report_twins(corrected.pictures, report)
