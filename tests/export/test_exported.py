@@ -38,6 +38,7 @@ def pixels(model: Model, trained: Path) -> Any:
 def exported(trained: Path, folder: Path, form: str, *options: str) -> Path:
     result = retrain("export", trained, "--format", form, "--output", folder, "--json", *options)
     assert result.returncode == 0, result.stderr
+    assert "WARNING" not in result.stderr  # what libraries say is for --debug
     told = json.loads(result.stdout)
     assert told["check"] is None or told["check"]["max_difference"] < 1e-4
     main = Path(told["main"])

@@ -1,5 +1,6 @@
 """The command line: commands are registered here, errors become one line and an exit code."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -143,6 +144,7 @@ def _set_up_libraries(debug: bool) -> None:
     if debug:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # what its Python code warns of
     warnings.filterwarnings("ignore", module="PIL")
     warnings.filterwarnings("ignore", module="matplotlib")  # a name that its font cannot show
     _filter_native_log()
