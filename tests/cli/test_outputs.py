@@ -85,6 +85,13 @@ def test_an_evaluation_replaces_an_evaluation_and_nothing_else(
     ]
 
 
+def test_what_a_training_found_is_not_written_over(trained: Path) -> None:
+    before = (trained / "model" / "predictions.csv").read_bytes()
+    message = refused(retrain("evaluate", trained, "--output", trained / "model"), 2)
+    assert "What a training wrote is not overwritten." in message
+    assert (trained / "model" / "predictions.csv").read_bytes() == before
+
+
 @pytest.mark.parametrize("command", ["evaluate", "explain"])
 def test_drawings_do_not_become_training_pictures(command: str, trained: Path) -> None:
     picture = trained / "data" / "disc" / "disc-000.jpg"

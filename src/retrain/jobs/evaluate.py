@@ -95,6 +95,12 @@ def evaluate_model(
 def _folder(output: Path, run: Run) -> Path:
     """Return the folder to write to, in which nothing but earlier files of ours is replaced."""
     folder = output_folder(output, run.data)
+    if Run(folder).is_finished:
+        raise UsageError(
+            f"What a training wrote is not overwritten. Received: {folder}, a run. Name another "
+            "folder.",
+            setting="output",
+        )
     tables = {folder / run.predictions.name: PREDICTIONS, folder / run.confusion.name: CONFUSION}
     ours = all(path.exists() for path in tables)
     for path, header in tables.items():
