@@ -88,7 +88,9 @@ def test_wrong_labels_are_found_corrected_by_keyboard_and_trained_again(
     with sync_playwright() as driver, served(root) as (address, _):
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         with opened(browser, address) as page:
-            page.get_by_role("button", name="Labels").click()
+            labels = page.get_by_role("button", name="Labels")
+            labels.click()
+            expect(labels).to_have_attribute("aria-pressed", "true")  # with the list that it shows
             first = page.locator(".tile").first
             expect(first).to_contain_text("rather")
             first.focus()
